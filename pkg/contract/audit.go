@@ -1,0 +1,66 @@
+package contract
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// LogAudit records what a user did in a module.
+var LogAudit = Register[LogAuditRequest, LogAuditResponse](Spec{
+	Name: "audit.log", Method: "POST", Path: "/api/v1/core/audit/log",
+	Access: Module | Internal, Audit: AuditMutation,
+	Errors:  []Code{NotFound},
+	Summary: "Records an audit event; answers once the event is durable.",
+})
+
+// LogAuditRequest says who did what to which resource. The tenant and the
+// module of the event come from verified facts, not from here.
+type LogAuditRequest struct {
+	UserID       ID              `json:"user_id" format:"uuid" doc:"The user who acted."`
+	Action       string          `json:"action" minLength:"1" maxLength:"100" pattern:"^[A-Za-z0-9_.:-]+$" example:"invoice.created" doc:"What was done."`
+	ResourceType string          `json:"resource_type" minLength:"1" maxLength:"100" example:"invoice"`
+	ResourceID   ID              `json:"resource_id,omitempty" maxLength:"200"`
+	Details      json.RawMessage `json:"details,omitempty" doc:"Any JSON value, at most 64 KiB."`
+}
+
+// LogAuditResponse confirms durability.
+type LogAuditResponse struct {
+	Status string `json:"status" enum:"logged"`
+	ID     string `json:"id" format:"uuid" doc:"The id of the recorded event."`
+}
+
+// ListAudit reads a tenant's audit trail, newest first.
+var ListAudit = Register[ListAuditRequest, ListAuditResponse](Spec{
+	Name: "audit.list", Method: "GET", Path: "/api/v1/audit/events",
+	Access: User, Permission: "audit:events:read", Audit: AuditRead,
+	Errors:  []Code{Unauthenticated, PermissionDenied},
+	Summary: "Lists the audit events of the caller's tenant, newest first.",
+})
+
+// ListAuditRequest filters and pages. The tenant is the caller's own.
+type ListAuditRequest struct {
+	UserID ID     `json:"user_id,omitempty" query:"user_id" format:"uuid" doc:"Only events of this user."`
+	Action string `json:"action,omitempty" query:"action" maxLength:"100" doc:"Only events of this action."`
+	Cursor string `json:"cursor,omitempty" query:"cursor" maxLength:"200" doc:"next_cursor of the page before."`
+	Limit  int    `json:"limit,omitempty" query:"limit" minimum:"1" maximum:"500" default:"50" doc:"Events a page."`
+}
+
+// ListAuditResponse is one page of events.
+type ListAuditResponse struct {
+	Items      []AuditEvent `json:"items"`
+	NextCursor string       `json:"next_cursor,omitempty"`
+}
+
+// AuditEvent is one stored audit event.
+type AuditEvent struct {
+	ID           string          `json:"id" format:"uuid"`
+	Sequence     int64           `json:"sequence" doc:"Position in the tenant's trail, without gaps."`
+	Time         time.Time       `json:"time"`
+	TenantID     string          `json:"tenant_id" format:"uuid"`
+	UserID       string          `json:"user_id" format:"uuid"`
+	Source       string          `json:"source" doc:"The module or service that recorded it."`
+	Action       string          `json:"action"`
+	ResourceType string          `json:"resource_type"`
+	ResourceID   string          `json:"resource_id,omitempty"`
+	Details      json.RawMessage `json:"details,omitempty"`
+}
