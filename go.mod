@@ -1,0 +1,3 @@
+module github.com/buildify/core
+
+go 1.26.0

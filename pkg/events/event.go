@@ -1,0 +1,117 @@
+// Package events is the event backbone: the CloudEvents that services publish,
+// the JetStream streams that hold them, and the ways to read them.
+package events
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	cloudevents "github.com/cloudevents/sdk-go/v2/event"
+	"github.com/google/uuid"
+)
+
+// Event is a CloudEvent 1.0 in the type that consumers of the ecosystem use.
+type Event = cloudevents.Event
+
+// Extension attributes that every event of the platform carries.
+const (
+	TenantID    = "tenantid"
+	ActorID     = "actorid"
+	Outcome     = "outcome"
+	Traceparent = "traceparent"
+	Revision    = "revision"
+)
+
+// Platform stands in subjects where an event belongs to no tenant.
+const Platform = "platform"
+
+// Kind names what happened to what: the part of type and subject that an
+// event's definition fixes.
+type Kind struct{ Service, Entity, Verb string }
+
+// Type is the CloudEvents type.
+func (k Kind) Type() string {
+	return fmt.Sprintf("dev.buildify.%s.%s.%s.v1", k.Service, k.Entity, k.Verb)
+}
+
+// Subject is the stream subject of the event for a tenant (or Platform).
+func (k Kind) Subject(tenant string) string {
+	return fmt.Sprintf("core.events.%s.%s.%s.%s", tenant, k.Service, k.Entity, k.Verb)
+}
+
+// The domain events of the platform. Their data is the state after the
+// change: contract.Tenant, contract.Activation, contract.Member, KeyRevoked
+// and PolicyChanged.
+var (
+	TenantChanged   = Kind{"tenant", "tenant", "changed"}
+	ModuleChanged   = Kind{"tenant", "module", "changed"}
+	UserChanged     = Kind{"auth", "user", "changed"}
+	KeyEnded        = Kind{"auth", "key", "revoked"}
+	BindingsChanged = Kind{"rbac", "policy", "changed"}
+)
+
+// KeyRevoked is the data of KeyEnded.
+type KeyRevoked struct {
+	ID string `json:"id"`
+}
+
+// PolicyChanged is the data of BindingsChanged: a tenant's roles or bindings
+// are now at Revision.
+type PolicyChanged struct {
+	TenantID string `json:"tenant_id"`
+	Revision int64  `json:"revision"`
+}
+
+// New makes an event with a fresh time-ordered id. An empty tenant means
+// Platform. data must marshal to JSON.
+func New(kind Kind, tenant string, revision int64, data any) (Event, error) {
+	if tenant == "" {
+		tenant = Platform
+	}
+	return Make(kind.Type(), "/core/"+kind.Service, kind.Subject(tenant), map[string]string{
+		TenantID: tenant, Revision: fmt.Sprint(revision), Outcome: "success",
+	}, data)
+}
+
+// Make builds an event from its parts. streamSubject is kept in the
+// CloudEvents subject attribute and is where Publish sends the event.
+func Make(eventType, source, streamSubject string, extensions map[string]string, data any) (Event, error) {
+	e := cloudevents.New()
+	id, err := uuid.NewV7()
+	if err != nil {
+		return e, fmt.Errorf("event id: %w", err)
+	}
+	e.SetID(id.String())
+	e.SetType(eventType)
+	e.SetSource(source)
+	e.SetSubject(streamSubject)
+	e.SetTime(time.Now().UTC())
+	for name, value := range extensions {
+		e.SetExtension(name, value)
+	}
+	raw, err := json.Marshal(data)
+	if err != nil {
+		return e, fmt.Errorf("event data: %w", err)
+	}
+	if err := e.SetData(cloudevents.ApplicationJSON, json.RawMessage(raw)); err != nil {
+		return e, fmt.Errorf("event data: %w", err)
+	}
+	if err := e.Validate(); err != nil {
+		return e, fmt.Errorf("event %s: %w", eventType, err)
+	}
+	return e, nil
+}
+
+// Extension returns an extension attribute as a string, empty if absent.
+func Extension(e Event, name string) string {
+	value, ok := e.Extensions()[name]
+	if !ok {
+		return ""
+	}
+	return fmt.Sprint(value)
+}
+
+// Is reports whether the event is of the kind.
+func (k Kind) Is(e Event) bool { return strings.EqualFold(e.Type(), k.Type()) }
