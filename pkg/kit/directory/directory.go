@@ -1,0 +1,273 @@
+// Package directory is the projection that services decide visibility by: who
+// belongs to which tenant, which tenants are active, and which modules they
+// enabled. It holds ids and states, no personal data.
+package directory
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/events"
+	"github.com/buildify/core/pkg/kit"
+)
+
+// Directory is a projection in memory: a snapshot asked from its owners, kept
+// fresh by their events. Of two states of one entity the higher revision
+// wins, so order and repetition of events do not matter. It is safe for
+// concurrent use; look-ups take some tens of nanoseconds.
+type Directory struct {
+	log *slog.Logger
+
+	mu          sync.RWMutex
+	tenants     map[string]contract.Tenant
+	members     map[string]contract.Member
+	activations map[activation]contract.Activation
+	changed     chan struct{} // closed and replaced at each change
+
+	follower *events.Follower
+}
+
+type activation struct{ tenant, module string }
+
+// New returns an empty Directory: it knows nobody.
+func New(log *slog.Logger) *Directory {
+	return &Directory{
+		log:         log,
+		tenants:     map[string]contract.Tenant{},
+		members:     map[string]contract.Member{},
+		activations: map[activation]contract.Activation{},
+		changed:     make(chan struct{}),
+	}
+}
+
+// Part is what a Directory is to know.
+type Part uint8
+
+// The parts of a Directory; they combine with |.
+const (
+	Tenants Part = 1 << iota // tenants and the modules they enabled; always known
+	Members                  // who belongs to which tenant
+)
+
+// Start follows the events and then takes the snapshots of the parts, asking
+// again while an owner is not available yet. It returns when the Directory
+// has caught up or ctx ends.
+func (d *Directory) Start(ctx context.Context, client *kit.Client, js jetstream.JetStream, parts Part) error {
+	subjects := []string{events.TenantChanged.Subject("*"), events.ModuleChanged.Subject("*")}
+	if parts&Members != 0 {
+		subjects = append(subjects, events.UserChanged.Subject("*"))
+	}
+	follower, err := events.Follow(ctx, js, events.EventsStream, subjects, d.apply, func(err error) {
+		d.log.Warn("directory: reading events", "error", err)
+	})
+	if err != nil {
+		return fmt.Errorf("directory: %w", err)
+	}
+	d.follower = follower
+	if err := d.load(ctx, client, parts); err != nil {
+		d.Stop()
+		return fmt.Errorf("directory: %w", err)
+	}
+	return nil
+}
+
+// Stop ends the following. It is idempotent.
+func (d *Directory) Stop() { d.follower.Stop() }
+
+func (d *Directory) load(ctx context.Context, client *kit.Client, parts Part) error {
+	err := pages(ctx, client, contract.ListTenants, func(page *contract.ListTenantsResponse) string {
+		for _, item := range page.Items {
+			d.PutTenant(item.Tenant)
+			for _, a := range item.Activations {
+				d.PutActivation(a)
+			}
+		}
+		return page.NextCursor
+	})
+	if err != nil || parts&Members == 0 {
+		return err
+	}
+	return pages(ctx, client, contract.ListMembers, func(page *contract.ListMembersResponse) string {
+		for _, m := range page.Items {
+			d.PutMember(m)
+		}
+		return page.NextCursor
+	})
+}
+
+// pages calls a snapshot operation page by page.
+func pages[Resp any](ctx context.Context, client *kit.Client,
+	op contract.Operation[contract.SnapshotRequest, Resp], take func(*Resp) (next string),
+) error {
+	request := &contract.SnapshotRequest{Limit: 2000}
+	for {
+		page, err := kit.Call(ctx, client, op, request)
+		switch {
+		case errors.Is(err, &contract.Error{Code: contract.Unavailable}):
+			select { // its owner is still starting
+			case <-ctx.Done():
+				return fmt.Errorf("waiting for %s: %w", op.Service(), err)
+			case <-time.After(50 * time.Millisecond):
+			}
+			continue
+		case err != nil:
+			return err
+		}
+		if request.Cursor = take(page); request.Cursor == "" {
+			return nil
+		}
+	}
+}
+
+func (d *Directory) apply(e events.Event) {
+	var err error
+	switch {
+	case events.TenantChanged.Is(e):
+		err = decode(e, d.PutTenant)
+	case events.ModuleChanged.Is(e):
+		err = decode(e, d.PutActivation)
+	case events.UserChanged.Is(e):
+		err = decode(e, d.PutMember)
+	}
+	if err != nil {
+		d.log.Error("directory: event not understood", "type", e.Type(), "id", e.ID(), "error", err)
+	}
+}
+
+func decode[T any](e events.Event, put func(T)) error {
+	var state T
+	if err := json.Unmarshal(e.Data(), &state); err != nil {
+		return err
+	}
+	put(state)
+	return nil
+}
+
+// PutTenant takes a tenant's state in, unless a newer one is known.
+func (d *Directory) PutTenant(t contract.Tenant) {
+	d.put(func() {
+		if t.Revision > d.tenants[t.ID].Revision {
+			d.tenants[t.ID] = t
+		}
+	})
+}
+
+// PutMember takes a user's state in, unless a newer one is known.
+func (d *Directory) PutMember(m contract.Member) {
+	d.put(func() {
+		if m.Revision > d.members[m.UserID].Revision {
+			d.members[m.UserID] = m
+		}
+	})
+}
+
+// PutActivation takes an activation's state in, unless a newer one is known.
+func (d *Directory) PutActivation(a contract.Activation) {
+	d.put(func() {
+		key := activation{a.TenantID, a.Module}
+		if a.Revision > d.activations[key].Revision {
+			d.activations[key] = a
+		}
+	})
+}
+
+func (d *Directory) put(change func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	change()
+	close(d.changed)
+	d.changed = make(chan struct{})
+}
+
+// Tenant returns a tenant, active or not.
+func (d *Directory) Tenant(id string) (contract.Tenant, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	t, ok := d.tenants[id]
+	return t, ok
+}
+
+// TenantOf returns the active tenant that an active user belongs to.
+func (d *Directory) TenantOf(user string) (contract.Tenant, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	m := d.members[user]
+	t := d.tenants[m.TenantID]
+	return t, m.Active && t.IsActive
+}
+
+// Enabled reports whether an active tenant has the module enabled.
+func (d *Directory) Enabled(tenant, module string) bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.tenants[tenant].IsActive && d.activations[activation{tenant, module}].Enabled
+}
+
+// Sees is the platform's rule of visibility: a service sees every tenant; a
+// module those that are active and have it enabled; nobody else sees any.
+func (d *Directory) Sees(p kit.Principal, tenant string) bool {
+	switch p.Kind {
+	case kit.KindService:
+		_, ok := d.Tenant(tenant)
+		return ok
+	case kit.KindModule:
+		return d.Enabled(tenant, p.Module)
+	}
+	return false
+}
+
+// VisibleUser returns the tenant of an active user whom the principal may ask
+// about. Everyone else is not_found, whether they exist or not.
+func (d *Directory) VisibleUser(p kit.Principal, user string) (contract.Tenant, error) {
+	tenant, ok := d.TenantOf(user)
+	if !ok || !d.Sees(p, tenant.ID) {
+		return contract.Tenant{}, contract.Missing("user")
+	}
+	return tenant, nil
+}
+
+// AwaitMember waits until the user is known as an active member of the tenant:
+// a change made elsewhere a moment ago arrives by event. It answers not_found
+// after two seconds or when ctx ends.
+func (d *Directory) AwaitMember(ctx context.Context, tenant, user string) error {
+	return d.await(ctx, "user", func() bool {
+		t, ok := d.TenantOf(user)
+		return ok && t.ID == tenant
+	})
+}
+
+// AwaitTenant is AwaitMember for a tenant.
+func (d *Directory) AwaitTenant(ctx context.Context, tenant string) error {
+	return d.await(ctx, "tenant", func() bool {
+		t, ok := d.Tenant(tenant)
+		return ok && t.IsActive
+	})
+}
+
+func (d *Directory) await(ctx context.Context, what string, holds func() bool) error {
+	timeout := time.NewTimer(2 * time.Second)
+	defer timeout.Stop()
+	for {
+		d.mu.RLock()
+		changed := d.changed
+		d.mu.RUnlock()
+		if holds() {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-timeout.C:
+			return contract.Missing(what)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

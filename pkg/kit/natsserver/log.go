@@ -1,0 +1,32 @@
+package natsserver
+
+import (
+	"fmt"
+	"log/slog"
+)
+
+// logger hands the server's log to slog. The server calls Fatalf and returns
+// where it would otherwise end the process; failed tells so.
+type logger struct {
+	log    *slog.Logger
+	failed chan error
+}
+
+func newLogger(log *slog.Logger) *logger {
+	return &logger{log: log.With("component", "nats-server"), failed: make(chan error, 1)}
+}
+
+func (l *logger) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
+func (l *logger) Warnf(format string, v ...any)   { l.log.Warn(fmt.Sprintf(format, v...)) }
+func (l *logger) Errorf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) }
+func (l *logger) Debugf(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
+func (l *logger) Tracef(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
+
+func (l *logger) Fatalf(format string, v ...any) {
+	err := fmt.Errorf(format, v...)
+	l.log.Error(err.Error())
+	select {
+	case l.failed <- err:
+	default: // the first one is the cause
+	}
+}

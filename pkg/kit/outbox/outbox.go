@@ -1,0 +1,174 @@
+// Package outbox publishes committed changes: an event is written in the
+// transaction of the change it tells of, and a relay moves it to its stream
+// afterwards. Nothing is published that was not committed, and nothing
+// committed is lost.
+package outbox
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/events"
+	"github.com/buildify/core/pkg/kit/database"
+)
+
+const (
+	// backlogCap bounds the backlog: while NATS is away, writes continue until this
+	// many events wait, then they are refused as unavailable.
+	backlogCap = 100_000
+	batch      = 200
+	// poll finds events that another replica committed and could not publish.
+	poll = time.Second
+)
+
+// Add writes the event into the service's outbox, in the transaction of the
+// change. It answers unavailable when the backlog is at its cap.
+func Add(ctx context.Context, tx pgx.Tx, e events.Event) error {
+	raw, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("outbox: %w", err)
+	}
+	tag, err := tx.Exec(ctx, `INSERT INTO outbox (event) SELECT $1
+		WHERE (SELECT coalesce(max(id) - min(id), 0) FROM outbox) < $2`, raw, backlogCap)
+	if err != nil {
+		return fmt.Errorf("outbox: %w", err)
+	}
+	if tag.RowsAffected() == 0 {
+		return contract.Errorf(contract.Unavailable, "the event backlog is full; try again later")
+	}
+	return nil
+}
+
+// Relay moves a service's outbox to JetStream. One relay at a time works for a
+// service, whichever replica holds the lock, so order is kept.
+type Relay struct {
+	db   *database.DB
+	js   jetstream.JetStream
+	log  *slog.Logger
+	wake chan struct{}
+	stop context.CancelFunc
+	done sync.WaitGroup
+	once sync.Once
+
+	published prometheus.Counter
+	failures  prometheus.Counter
+}
+
+// Start begins relaying; Stop ends it.
+func Start(db *database.DB, js jetstream.JetStream, service string, log *slog.Logger, metrics prometheus.Registerer) *Relay {
+	ctx, cancel := context.WithCancel(context.Background())
+	labels := prometheus.Labels{"service": service}
+	r := &Relay{
+		db: db, js: js, log: log, wake: make(chan struct{}, 1), stop: cancel,
+		published: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "buildify_outbox_published_total", Help: "Events moved from the outbox to their stream.", ConstLabels: labels,
+		}),
+		failures: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "buildify_outbox_failures_total", Help: "Rounds of the outbox relay that failed.", ConstLabels: labels,
+		}),
+	}
+	metrics.MustRegister(r.published, r.failures)
+	r.done.Go(func() { r.run(ctx) })
+	return r
+}
+
+// Notify says that a transaction with events has committed. It never blocks.
+func (r *Relay) Notify() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Stop makes one last round, bounded by ctx, and ends the relay. What remains
+// is published at the next start. It is idempotent.
+func (r *Relay) Stop(ctx context.Context) (err error) {
+	r.once.Do(func() {
+		r.stop()
+		r.done.Wait()
+		_, err = r.round(ctx)
+	})
+	return err
+}
+
+func (r *Relay) run(ctx context.Context) {
+	ticker := time.NewTicker(poll)
+	defer ticker.Stop()
+	for {
+		n, err := r.round(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			r.failures.Inc()
+			r.log.Warn("outbox not relayed; will try again", "error", err)
+		case n == batch:
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.wake:
+		case <-ticker.C:
+		}
+	}
+}
+
+// round publishes up to a batch in order and deletes what the stream has
+// acknowledged. A crash in between publishes again under the same message id.
+func (r *Relay) round(ctx context.Context) (int, error) {
+	n := 0
+	err := pgx.BeginFunc(ctx, r.db.Pool, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock('outbox'::regclass::oid::bigint)"); err != nil {
+			return err
+		}
+		rows, err := tx.Query(ctx, "SELECT id, event FROM outbox ORDER BY id LIMIT $1", batch)
+		if err != nil {
+			return err
+		}
+		type row struct {
+			ID    int64
+			Event []byte
+		}
+		waiting, err := pgx.CollectRows(rows, pgx.RowToStructByPos[row])
+		if err != nil {
+			return err
+		}
+		var sent []int64
+		for _, w := range waiting {
+			if err = r.publish(ctx, w.Event); err != nil {
+				break
+			}
+			sent = append(sent, w.ID)
+		}
+		n = len(sent)
+		if _, deleteErr := tx.Exec(ctx, "DELETE FROM outbox WHERE id = ANY($1)", sent); deleteErr != nil {
+			return deleteErr
+		}
+		r.published.Add(float64(n))
+		if err != nil && n == 0 {
+			return err
+		}
+		return nil
+	})
+	return n, err
+}
+
+func (r *Relay) publish(ctx context.Context, raw []byte) error {
+	var e events.Event
+	if err := json.Unmarshal(raw, &e); err != nil {
+		return fmt.Errorf("outbox: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return events.Publish(ctx, r.js, e, e.ID())
+}

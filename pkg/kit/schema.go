@@ -1,0 +1,170 @@
+package kit
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/buildify/core/pkg/contract"
+)
+
+// NewRegistry returns the schema registry that both validation and the OpenAPI
+// document use, so that what is documented is what is checked.
+func NewRegistry() huma.Registry {
+	strictOnce.Do(func() {
+		huma.ValidateStrictCasing = true
+		huma.DefaultArrayNullable = false
+	})
+	return huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer)
+}
+
+var strictOnce sync.Once
+
+// decoder reads, validates and decodes the requests of one operation.
+type decoder struct {
+	registry huma.Registry
+	schema   *huma.Schema
+	ids      []string // fields of type contract.ID
+}
+
+func newDecoder(request reflect.Type) *decoder {
+	registry := NewRegistry()
+	d := &decoder{registry: registry, schema: registry.Schema(request, false, "")}
+	for i := range request.NumField() {
+		if f := request.Field(i); f.Type == reflect.TypeFor[contract.ID]() {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			d.ids = append(d.ids, name)
+		}
+	}
+	return d
+}
+
+// decode checks data against the schema and decodes it into request. Its
+// errors are contract errors that name the field.
+func (d *decoder) decode(data []byte, request any) *contract.Error {
+	if len(data) == 0 {
+		data = []byte("{}")
+	}
+	if len(data) > contract.MaxBody {
+		return contract.Errorf(contract.PayloadTooLarge, "the request body exceeds %d bytes", contract.MaxBody)
+	}
+	if !utf8.Valid(data) {
+		return contract.Invalid("", "the request body is not valid UTF-8")
+	}
+	raw, err := parse(data)
+	if err != nil {
+		return contract.Invalid("", "the request body is not valid JSON: %v", err)
+	}
+	object, ok := raw.(map[string]any)
+	if !ok {
+		return contract.Invalid("", "the request body must be a JSON object")
+	}
+	for _, name := range d.ids {
+		if number, ok := object[name].(json.Number); ok {
+			object[name] = string(number)
+		}
+	}
+	if field, ok := normalise(object); !ok {
+		return contract.Invalid(field, "must not contain the character U+0000")
+	}
+	if e := d.validate(object); e != nil {
+		return e
+	}
+	if err := json.Unmarshal(data, request); err != nil {
+		var typeError *json.UnmarshalTypeError
+		if errors.As(err, &typeError) {
+			return contract.Invalid(typeError.Field, "cannot be read as %s", typeError.Type)
+		}
+		return contract.Invalid("", "the request body cannot be read: %v", err)
+	}
+	return nil
+}
+
+func parse(data []byte) (any, error) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	var raw any
+	if err := dec.Decode(&raw); err != nil {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return nil, errors.New("it ends too early")
+		}
+		return nil, err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows the first value")
+	}
+	return raw, nil
+}
+
+// normalise turns numbers into float64, as the validator wants them, and
+// refuses U+0000, which PostgreSQL cannot store. It names the field at fault.
+func normalise(object map[string]any) (field string, ok bool) {
+	for name, value := range object {
+		clean, ok := normaliseValue(value)
+		if !ok || strings.ContainsRune(name, 0) {
+			return strings.ReplaceAll(name, "\x00", "␀"), false
+		}
+		object[name] = clean
+	}
+	return "", true
+}
+
+func normaliseValue(value any) (any, bool) {
+	switch v := value.(type) {
+	case json.Number:
+		f, err := v.Float64()
+		return f, err == nil
+	case string:
+		return v, !strings.ContainsRune(v, 0)
+	case map[string]any:
+		_, ok := normalise(v)
+		return v, ok
+	case []any:
+		for i := range v {
+			clean, ok := normaliseValue(v[i])
+			if !ok {
+				return nil, false
+			}
+			v[i] = clean
+		}
+	}
+	return value, true
+}
+
+func (d *decoder) validate(object map[string]any) *contract.Error {
+	var result huma.ValidateResult
+	path := huma.NewPathBuffer(nil, 0)
+	huma.Validate(d.registry, d.schema, path, huma.ModeWriteToServer, object, &result)
+	if len(result.Errors) == 0 {
+		return nil
+	}
+	var detail *huma.ErrorDetail
+	if !errors.As(result.Errors[0], &detail) {
+		return contract.Invalid("", "%v", result.Errors[0])
+	}
+	field, message := detail.Location, detail.Message
+	// The validator reports a missing property at its parent.
+	var missing string
+	if n, _ := fmt.Sscanf(message, "expected required property %s to be present", &missing); n == 1 {
+		field, message = strings.TrimPrefix(field+"."+missing, "."), "is required"
+	}
+	if message == "unexpected property" {
+		message = "is not a known field"
+	}
+	return contract.Invalid(clip(field, 200), "%s", clip(message, 500))
+}
+
+func clip(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	return strings.ToValidUTF8(s[:n], "") + "…"
+}

@@ -1,0 +1,276 @@
+package kit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/buildify/core/pkg/contract"
+)
+
+// UserVerifier verifies a person's access token. Implementations answer
+// unauthenticated for whatever is wrong with it and are safe for concurrent
+// use.
+type UserVerifier interface {
+	VerifyUser(ctx context.Context, token string) (User, error)
+}
+
+// PermissionChecker decides whether a verified user holds a permission. An
+// error denies. Implementations are safe for concurrent use.
+type PermissionChecker interface {
+	Allowed(ctx context.Context, user User, permission string) (bool, error)
+}
+
+// ServerConfig is what a Server needs.
+type ServerConfig struct {
+	Service   string
+	Version   string
+	NATS      *nats.Conn
+	Telemetry *Telemetry
+	// Concurrency bounds the requests in work at once, beyond which callers
+	// are told unavailable; 256 when zero. Fast handlers do not count.
+	Concurrency int
+	// Users and Permissions serve the User operations; while nil those are
+	// refused.
+	Users       UserVerifier
+	Permissions PermissionChecker
+}
+
+// Server answers a service's operations on the bus.
+//
+//	new ── Handle… ──▶ serving ── Stop ──▶ draining ──▶ stopped
+type Server struct {
+	cfg   ServerConfig
+	id    string
+	start time.Time
+	slots chan struct{}
+
+	mu        sync.Mutex
+	endpoints []*endpoint
+	discovery []*nats.Subscription
+	stopped   bool
+	work      sync.WaitGroup
+}
+
+// NewServer returns a Server that answers service discovery and, after Handle,
+// operations.
+func NewServer(cfg ServerConfig) (*Server, error) {
+	if cfg.Concurrency == 0 {
+		cfg.Concurrency = 256
+	}
+	s := &Server{
+		cfg:   cfg,
+		id:    uuid.NewString(),
+		start: time.Now(),
+		slots: make(chan struct{}, cfg.Concurrency),
+	}
+	if err := s.answerDiscovery(); err != nil {
+		return nil, fmt.Errorf("service %s: discovery: %w", cfg.Service, err)
+	}
+	return s, nil
+}
+
+// request is one message on its way through an endpoint.
+type request struct {
+	msg   *nats.Msg
+	start time.Time
+	call  *call
+}
+
+// receive runs on the subscription's goroutine and must not block.
+func (s *Server) receive(e *endpoint, msg *nats.Msg) {
+	r := &request{msg: msg, start: time.Now(), call: &call{requestID: requestID(msg)}}
+	if msg.Reply == "" {
+		e.observe(r, contract.InvalidArgument) // nobody to answer: nothing is done
+		return
+	}
+	principal, err := principalOf(msg.Subject, msg.Header)
+	if err != nil {
+		s.answer(e, r, nil, contract.Errorf(contract.Unauthenticated, "the caller is not known"))
+		return
+	}
+	r.call.principal = principal
+	r.call.bearer = bearer(msg.Header)
+	if refused := s.admit(e.spec, r.call); refused != nil {
+		s.answer(e, r, nil, refused)
+		return
+	}
+	if e.fast != nil && s.serveFast(e, r) {
+		return
+	}
+	select {
+	case s.slots <- struct{}{}:
+	default:
+		s.answer(e, r, nil, contract.Errorf(contract.Unavailable, "the service is at its limit; try again"))
+		return
+	}
+	s.work.Add(1)
+	s.cfg.Telemetry.operations.inflight.Inc()
+	go func() {
+		defer func() {
+			<-s.slots
+			s.cfg.Telemetry.operations.inflight.Dec()
+			s.work.Done()
+		}()
+		s.serve(e, r)
+	}()
+}
+
+// admit says whether this kind of caller may use the operation at all. User
+// operations are settled later, in authorise: that takes a look-up.
+func (s *Server) admit(spec *contract.Spec, c *call) *contract.Error {
+	access := spec.Access
+	switch {
+	case access.Has(contract.Anonymous),
+		c.principal.Kind == KindService && access.Has(contract.Internal),
+		c.principal.Kind == KindModule && access.Has(contract.Module),
+		c.principal.Kind != KindService && access.Has(contract.User) && c.bearer != "":
+		return nil
+	case access.Has(contract.User):
+		return &contract.Error{Code: contract.Unauthenticated, Field: "Authorization", Message: "a bearer token is required"}
+	case c.principal.Kind == KindAnonymous && access.Has(contract.Module):
+		return &contract.Error{Code: contract.Unauthenticated, Field: contract.HeaderAPIKey, Message: "an API key is required"}
+	}
+	return contract.Errorf(contract.PermissionDenied, "this caller may not use %s", spec.Name)
+}
+
+func (s *Server) authorise(ctx context.Context, spec *contract.Spec, c *call) error {
+	if !spec.Access.Has(contract.User) {
+		return nil
+	}
+	if s.cfg.Users == nil || s.cfg.Permissions == nil {
+		return contract.Errorf(contract.PermissionDenied, "%s is not open to users", spec.Name)
+	}
+	user, err := s.cfg.Users.VerifyUser(ctx, c.bearer)
+	if err != nil {
+		return err
+	}
+	c.user = user
+	allowed, err := s.cfg.Permissions.Allowed(ctx, user, spec.Permission)
+	if err != nil {
+		return err
+	}
+	if !allowed {
+		return contract.Errorf(contract.PermissionDenied, "the permission %s is required", spec.Permission)
+	}
+	return nil
+}
+
+func (s *Server) serveFast(e *endpoint, r *request) (served bool) {
+	ctx := context.WithValue(context.Background(), callKey{}, r.call)
+	defer s.recovered(e, r, &served)
+	out, done, err := e.fast(ctx, r.msg.Data)
+	if !done && err == nil {
+		return false
+	}
+	_, span := s.span(ctx, e, r)
+	defer span.End()
+	if err != nil {
+		span.SetStatus(codes.Error, err.Error())
+	}
+	s.answer(e, r, out, err)
+	return true
+}
+
+func (s *Server) serve(e *endpoint, r *request) {
+	ctx, cancel := context.WithTimeout(context.WithValue(context.Background(), callKey{}, r.call), e.spec.Timeout)
+	defer cancel()
+	ctx, span := s.span(ctx, e, r)
+	defer span.End()
+	defer s.recovered(e, r, new(bool))
+	var out []byte
+	err := s.authorise(ctx, e.spec, r.call)
+	if err == nil {
+		out, err = e.serve(ctx, r.msg.Data)
+	}
+	if err != nil {
+		span.SetStatus(codes.Error, err.Error())
+	}
+	s.answer(e, r, out, err)
+}
+
+// recovered, deferred, turns a panic into an internal error with a request id
+// under which the stack stands in the log.
+func (s *Server) recovered(e *endpoint, r *request, served *bool) {
+	if p := recover(); p != nil {
+		s.cfg.Telemetry.LogPanic(e.spec.Name, r.call.requestID, p)
+		s.answer(e, r, nil, errPanicked)
+		*served = true
+	}
+}
+
+var errPanicked = contract.Errorf(contract.InternalError, "internal error; quote the request id")
+
+func (s *Server) span(ctx context.Context, e *endpoint, r *request) (context.Context, trace.Span) {
+	if r.msg.Header != nil {
+		ctx = propagator.Extract(ctx, headerCarrier(r.msg.Header))
+	}
+	return s.cfg.Telemetry.Tracer.Start(ctx, e.spec.Name,
+		trace.WithSpanKind(trace.SpanKindServer), trace.WithTimestamp(r.start))
+}
+
+func (s *Server) answer(e *endpoint, r *request, out []byte, err error) {
+	code := contract.Code("ok")
+	reply := &nats.Msg{Subject: r.msg.Reply, Data: out}
+	if err != nil {
+		wire := s.wireError(e, r, err)
+		code = wire.Code
+		reply = errorReply(r.msg.Reply, wire)
+	}
+	e.observe(r, code)
+	if err := s.cfg.NATS.PublishMsg(reply); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+		s.cfg.Telemetry.Log.Warn("reply not sent", "operation", e.spec.Name, "request_id", r.call.requestID, "error", err)
+	}
+}
+
+// Stop takes no more requests, finishes those in work, and returns when their
+// replies are on the wire or ctx ends. It is idempotent.
+func (s *Server) Stop(ctx context.Context) error {
+	s.mu.Lock()
+	if s.stopped {
+		s.mu.Unlock()
+		return nil
+	}
+	s.stopped = true
+	subscriptions := s.discovery
+	for _, e := range s.endpoints {
+		subscriptions = append(subscriptions, e.subscriptions...)
+	}
+	s.mu.Unlock()
+
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		for _, sub := range subscriptions {
+			drain(ctx, sub)
+		}
+		s.work.Wait()
+	}()
+	select {
+	case <-drained:
+		return s.cfg.NATS.FlushWithContext(ctx)
+	case <-ctx.Done():
+		return fmt.Errorf("service %s: requests still in work: %w", s.cfg.Service, ctx.Err())
+	}
+}
+
+// drain unsubscribes and waits until the messages already received have been
+// handed to the callback.
+func drain(ctx context.Context, sub *nats.Subscription) {
+	closed := make(chan struct{})
+	sub.SetClosedHandler(func(string) { close(closed) })
+	if sub.Drain() != nil {
+		return // not connected, or gone already
+	}
+	select {
+	case <-closed:
+	case <-ctx.Done():
+	}
+}
