@@ -1,0 +1,31 @@
+// Package cli is the command line of buildify, one file a command.
+package cli
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/buildify/core/pkg/kit/process"
+	"github.com/buildify/core/services/audit"
+	"github.com/buildify/core/services/auth"
+	"github.com/buildify/core/services/httpbridge"
+	"github.com/buildify/core/services/rbac"
+	"github.com/buildify/core/services/tenant"
+)
+
+// Root returns the command with all its subcommands.
+func Root() *cobra.Command {
+	root := &cobra.Command{
+		Use:          "buildify",
+		Short:        "The protected core of a platform that others build modules on",
+		Version:      process.Version,
+		SilenceUsage: true,
+	}
+	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), demoCommand(), natsCommand(), openapiCommand())
+	return root
+}
+
+func serveCommand() *cobra.Command {
+	cmd := &cobra.Command{Use: "serve", Short: "Run one service as a process of its own"}
+	cmd.AddCommand(auth.Command(), rbac.Command(), tenant.Command(), audit.Command(), httpbridge.Command())
+	return cmd
+}

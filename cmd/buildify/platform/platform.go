@@ -1,0 +1,260 @@
+// Package platform runs the whole core in one process: the bus, a private
+// PostgreSQL, the five services. They are the same constructors that run
+// apart in production; development is a configuration.
+package platform
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/buildify/core/pkg/kit"
+	"github.com/buildify/core/pkg/kit/database"
+	"github.com/buildify/core/pkg/kit/natsconn"
+	"github.com/buildify/core/pkg/kit/natsserver"
+	"github.com/buildify/core/pkg/kit/pgserver"
+	"github.com/buildify/core/pkg/kit/process"
+	"github.com/buildify/core/services/audit"
+	"github.com/buildify/core/services/auth"
+	"github.com/buildify/core/services/httpbridge"
+	"github.com/buildify/core/services/rbac"
+	"github.com/buildify/core/services/tenant"
+)
+
+// Config says where a platform listens and keeps its data.
+type Config struct {
+	// HTTP, NATS and Ops are addresses to listen on; port 0 picks a free one.
+	HTTP, NATS, Ops string
+	// Data is the directory of everything that is kept; it is made if needed.
+	Data string
+	// Volatile trades durability for speed; for tests.
+	Volatile bool
+	// DatabaseURL is a PostgreSQL to use; empty starts a private one.
+	DatabaseURL string
+	// Logs receives JSON lines; nil discards them.
+	Logs io.Writer
+	// LogLevel and TraceSample are as in kit.TelemetryConfig.
+	LogLevel    slog.Level
+	TraceSample float64
+}
+
+// Platform is a running core.
+//
+//	Start ──▶ running ── Stop ──▶ stopped
+type Platform struct {
+	// HTTPURL, NATSURL and OpsURL are where the platform listens.
+	HTTPURL, NATSURL, OpsURL string
+	// Client calls operations as the operator.
+	Client *kit.Client
+
+	cfg       Config
+	telemetry *kit.Telemetry
+	stack     *process.Stack
+	url       func(user string) string
+	postgres  *pgserver.Server
+	bridge    *httpbridge.Service
+}
+
+// Start brings everything up in order, database, bus, services, bridge, and
+// returns when all of it answers. Whatever it began before failing it undoes.
+func Start(ctx context.Context, cfg Config) (_ *Platform, err error) {
+	p := &Platform{cfg: cfg, stack: &process.Stack{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, p.Stop())
+		}
+	}()
+	if err := errors.Join(free("http", cfg.HTTP), free("nats", cfg.NATS), free("ops", cfg.Ops)); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return nil, err
+	}
+	p.telemetry, err = kit.NewTelemetry(ctx, kit.TelemetryConfig{
+		Process: "buildify", LogWriter: cfg.Logs, LogLevel: cfg.LogLevel, TraceSample: cfg.TraceSample,
+	})
+	if err != nil {
+		return nil, err
+	}
+	p.stack.Push("telemetry", p.telemetry.Stop)
+	// Neither needs the other.
+	databaseUp := make(chan error, 1)
+	go func() { databaseUp <- p.startDatabase(ctx) }()
+	busErr := p.startBus(ctx)
+	if err := errors.Join(<-databaseUp, busErr); err != nil {
+		return nil, err
+	}
+	if err := p.startServices(ctx); err != nil {
+		return nil, err
+	}
+	operator, err := p.connect(ctx, natsconn.Operator)
+	if err != nil {
+		return nil, err
+	}
+	p.Client = kit.NewClient(operator.NATS, p.telemetry)
+	health := kit.NewHealth(operator.NATS, tenant.Name, auth.Name, rbac.Name, audit.Name)
+	ops, err := kit.StartOps(ctx, cfg.Ops, p.telemetry, health)
+	if err != nil {
+		return nil, err
+	}
+	p.stack.Push("ops", ops.Stop)
+	health.Started()
+	p.OpsURL = ops.URL()
+	return p, nil
+}
+
+// free tells early, and in one line, that a port is taken.
+func free(flag, address string) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("%s is not free (%w); choose another with --%s HOST:PORT, port 0 for any", address, errors.Unwrap(err), flag)
+	}
+	return listener.Close()
+}
+
+func (p *Platform) path(name string) string { return filepath.Join(p.cfg.Data, name) }
+
+// Credentials is the directory with the bus users' seeds.
+func (p *Platform) Credentials() string { return p.path("bus") }
+
+func (p *Platform) startDatabase(ctx context.Context) error {
+	p.url = func(string) string { return p.cfg.DatabaseURL }
+	if p.cfg.DatabaseURL == "" {
+		server, err := pgserver.Start(ctx, pgserver.Config{
+			Dir: p.path("postgres"), Log: p.telemetry.Log, Volatile: p.cfg.Volatile,
+		})
+		if err != nil {
+			return err
+		}
+		p.postgres = server
+		p.url = func(user string) string { return server.URL("", user) }
+	}
+	return database.Migrate(ctx, p.url(""), func(service, file string) {
+		p.telemetry.Log.Info("migrated", "service", service, "file", file)
+	})
+}
+
+func (p *Platform) startBus(ctx context.Context) error {
+	if err := natsserver.Init(p.Credentials()); err != nil {
+		return err
+	}
+	server, err := natsserver.Start(ctx, natsserver.Config{
+		Dir: p.Credentials(), Listen: p.cfg.NATS, StoreDir: p.path("jetstream"), Log: p.telemetry.Log,
+	})
+	if err != nil {
+		return err
+	}
+	p.NATSURL = server.URL()
+	p.stack.Push("bus", server.Stop)
+	return nil
+}
+
+// connect gives a service its own user of the bus.
+func (p *Platform) connect(ctx context.Context, user string) (kit.Deps, error) {
+	nc, err := natsconn.Connect(ctx, natsconn.Config{
+		URL: p.NATSURL, User: user, SeedFile: natsserver.SeedFile(p.Credentials(), user), Log: p.telemetry.Log,
+	})
+	if err != nil {
+		return kit.Deps{}, err
+	}
+	p.stack.Push("bus "+user, func(context.Context) error { nc.Close(); return nil })
+	return kit.Deps{NATS: nc, Telemetry: p.telemetry, Version: process.Version, Replicas: 1}, nil
+}
+
+// startServices starts them in the order of what they ask of each other.
+func (p *Platform) startServices(ctx context.Context) error {
+	for _, service := range []struct {
+		name string
+		make func(kit.Deps) (kit.Service, error)
+	}{
+		{tenant.Name, func(d kit.Deps) (kit.Service, error) { return tenant.New(d), nil }},
+		{auth.Name, func(d kit.Deps) (kit.Service, error) { return p.newAuth(ctx, d) }},
+		{rbac.Name, func(d kit.Deps) (kit.Service, error) { return rbac.New(d), nil }},
+		{audit.Name, func(d kit.Deps) (kit.Service, error) { return audit.New(d), nil }},
+		{httpbridge.Name, func(d kit.Deps) (kit.Service, error) {
+			p.bridge = httpbridge.New(d, p.cfg.HTTP)
+			return p.bridge, nil
+		}},
+	} {
+		if err := p.startService(ctx, service.name, service.make); err != nil {
+			return fmt.Errorf("%s: %w", service.name, err)
+		}
+	}
+	p.HTTPURL = p.bridge.URL()
+	return nil
+}
+
+func (p *Platform) startService(ctx context.Context, name string, make func(kit.Deps) (kit.Service, error)) error {
+	deps, err := p.connect(ctx, name)
+	if err != nil {
+		return err
+	}
+	if name != httpbridge.Name {
+		if deps.DB, err = database.Open(ctx, p.url(""), name, 0); err != nil {
+			return err
+		}
+		p.stack.Push(name+" database", func(context.Context) error { deps.DB.Close(); return nil })
+	}
+	service, err := make(deps)
+	if err != nil {
+		return err
+	}
+	if err := service.Start(ctx); err != nil {
+		return err
+	}
+	p.stack.Push(name, service.Stop)
+	return nil
+}
+
+func (p *Platform) newAuth(ctx context.Context, deps kit.Deps) (kit.Service, error) {
+	secret, err := p.secret()
+	if err != nil {
+		return nil, err
+	}
+	callout, err := p.connect(ctx, natsconn.Callout)
+	if err != nil {
+		return nil, err
+	}
+	system, err := p.connect(ctx, natsconn.System)
+	if err != nil {
+		return nil, err
+	}
+	issuer, issuerErr := natsserver.ReadSeed(p.Credentials(), natsserver.Issuer)
+	xkey, xkeyErr := natsserver.ReadSeed(p.Credentials(), natsserver.XKey)
+	return auth.New(deps, auth.Config{
+		Secret: secret, Callout: callout.NATS, System: system.NATS, Issuer: issuer, XKey: xkey,
+	}), errors.Join(issuerErr, xkeyErr)
+}
+
+// Failed tells that a part that must not end has ended, and why.
+func (p *Platform) Failed(ctx context.Context) error {
+	var postgres <-chan struct{}
+	if p.postgres != nil {
+		postgres = p.postgres.Done()
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-p.bridge.Failed():
+		return err
+	case <-postgres:
+		return p.postgres.Err()
+	}
+}
+
+// Stop stops everything in reverse order; it is idempotent.
+func (p *Platform) Stop() error {
+	err := p.stack.Close(process.StopTimeout)
+	if p.postgres != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		err = errors.Join(err, p.postgres.Stop(ctx))
+	}
+	return err
+}

@@ -1,0 +1,80 @@
+// Package audit is the service that records what happened: ingress, trail and
+// reading.
+package audit
+
+import (
+	"context"
+	"errors"
+
+	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/events"
+	"github.com/buildify/core/pkg/kit"
+	"github.com/buildify/core/pkg/kit/directory"
+	"github.com/buildify/core/services/audit/internal/app"
+	"github.com/buildify/core/services/audit/internal/ingest"
+)
+
+// Name of the service and of its schema.
+const Name = "audit"
+
+// Service serves audit operations.
+type Service struct {
+	deps      kit.Deps
+	directory *directory.Directory
+	server    *kit.Server
+	ingester  *ingest.Ingester
+}
+
+// New returns the service, not started.
+func New(deps kit.Deps) *Service {
+	return &Service{deps: deps, directory: directory.New(deps.Telemetry.Log)}
+}
+
+// Start implements kit.Service.
+func (s *Service) Start(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
+		}
+	}()
+	js, err := s.deps.JetStream()
+	if err != nil {
+		return err
+	}
+	if err := events.Ensure(ctx, js, events.AuditStream, s.deps.Replicas); err != nil {
+		return err
+	}
+	client := kit.NewClient(s.deps.NATS, s.deps.Telemetry)
+	if err := s.directory.Start(ctx, client, js, directory.Tenants|directory.Members); err != nil {
+		return err
+	}
+	s.ingester, err = ingest.Start(ctx, s.deps.DB, js, s.deps.Telemetry.Log, s.deps.Telemetry.Metrics)
+	if err != nil {
+		return err
+	}
+	s.server, err = kit.NewServer(kit.ServerConfig{
+		Service: Name, Version: s.deps.Version, NATS: s.deps.NATS, Telemetry: s.deps.Telemetry,
+		Users: directory.NewUserVerifier(client, s.directory), Permissions: kit.RemotePermissions{Client: client},
+	})
+	if err != nil {
+		return err
+	}
+	a := &app.App{DB: s.deps.DB, Directory: s.directory, JetStream: js}
+	return errors.Join(
+		kit.Handle(s.server, contract.LogAudit, a.Log),
+		kit.Handle(s.server, contract.ListAudit, a.List),
+	)
+}
+
+// Stop implements kit.Service.
+func (s *Service) Stop(ctx context.Context) error {
+	var err error
+	if s.server != nil {
+		err = s.server.Stop(ctx)
+	}
+	if s.ingester != nil {
+		s.ingester.Stop()
+	}
+	s.directory.Stop()
+	return err
+}

@@ -1,0 +1,201 @@
+// Package auth is the service that knows people and keys: it logs people in,
+// issues and verifies tokens, and says who connects to the bus.
+package auth
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nkeys"
+
+	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/events"
+	"github.com/buildify/core/pkg/kit"
+	"github.com/buildify/core/pkg/kit/directory"
+	"github.com/buildify/core/pkg/kit/outbox"
+	"github.com/buildify/core/pkg/kit/token"
+	"github.com/buildify/core/services/auth/internal/app"
+	"github.com/buildify/core/services/auth/internal/callout"
+	"github.com/buildify/core/services/auth/internal/password"
+	"github.com/buildify/core/services/auth/internal/secret"
+)
+
+// Name of the service and of its schema.
+const Name = "auth"
+
+// hashers bounds the passwords hashed at once: memory, and the cores that
+// decisions need.
+const hashers = 2
+
+// Config is what auth needs beside what every service does.
+type Config struct {
+	// Secret is the installation's secret, at least 32 bytes: it peppers API
+	// keys and seals signing keys. Losing it ends every key and token.
+	Secret []byte
+	// Callout and System are connections as the users of those names.
+	Callout, System *nats.Conn
+	// Issuer signs modules into the bus; XKey decrypts the server's requests.
+	Issuer, XKey nkeys.KeyPair
+}
+
+// Service serves auth operations and the bus's auth callout.
+type Service struct {
+	deps      kit.Deps
+	cfg       Config
+	directory *directory.Directory
+	app       *app.App
+	server    *kit.Server
+	relay     *outbox.Relay
+	follower  *events.Follower
+	callout   *callout.Responder
+}
+
+// New returns the service, not started.
+func New(deps kit.Deps, cfg Config) *Service {
+	return &Service{deps: deps, cfg: cfg, directory: directory.New(deps.Telemetry.Log)}
+}
+
+// Start implements kit.Service.
+func (s *Service) Start(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
+		}
+	}()
+	if err := s.prepare(ctx); err != nil {
+		return err
+	}
+	js, err := s.deps.JetStream()
+	if err != nil {
+		return err
+	}
+	if err := events.Ensure(ctx, js, events.EventsStream, s.deps.Replicas); err != nil {
+		return err
+	}
+	s.relay = outbox.Start(s.deps.DB, js, Name, s.deps.Telemetry.Log, s.deps.Telemetry.Metrics)
+	s.app.Committed = s.relay.Notify
+	s.server, err = kit.NewServer(kit.ServerConfig{
+		Service: Name, Version: s.deps.Version, NATS: s.deps.NATS, Telemetry: s.deps.Telemetry,
+	})
+	if err != nil {
+		return err
+	}
+	s.follower, err = events.Follow(ctx, js, events.EventsStream, []string{events.UserChanged.Subject("*")}, s.apply,
+		func(err error) { s.deps.Telemetry.Log.Warn("auth: reading events", "error", err) })
+	if err != nil {
+		return err
+	}
+	// What others, and this service's own projection, start from comes first.
+	if err := errors.Join(
+		kit.Handle(s.server, contract.ListMembers, s.app.ListMembers),
+		kit.Handle(s.server, contract.JWKS, s.app.JWKS),
+	); err != nil {
+		return err
+	}
+	client := kit.NewClient(s.deps.NATS, s.deps.Telemetry)
+	if err := s.directory.Start(ctx, client, js, directory.Tenants|directory.Members); err != nil {
+		return err
+	}
+	if err := s.answerCallout(); err != nil {
+		return err
+	}
+	return errors.Join(
+		kit.Handle(s.server, contract.Login, s.app.Login),
+		kit.HandleFast(s.server, contract.VerifyToken, s.app.VerifyFast, s.app.Verify),
+		kit.Handle(s.server, contract.VerifyKey, s.app.VerifyKey),
+		kit.Handle(s.server, contract.CreateUser, s.app.CreateUser),
+		kit.Handle(s.server, contract.DeleteUser, s.app.DeleteUser),
+		kit.Handle(s.server, contract.CreateKey, s.app.CreateKey),
+		kit.Handle(s.server, contract.RevokeKey, s.app.RevokeKey),
+	)
+}
+
+// prepare loads what operations need.
+func (s *Service) prepare(ctx context.Context) error {
+	box, err := secret.NewBox(s.cfg.Secret)
+	if err != nil {
+		return err
+	}
+	signer, err := app.NewSigner(ctx, s.deps.DB, box)
+	if err != nil {
+		return err
+	}
+	keys := &token.KeySet{Fetch: func(ctx context.Context) (*contract.JWKSResponse, error) {
+		return app.PublicKeys(ctx, s.deps.DB)
+	}}
+	s.app = &app.App{
+		DB: s.deps.DB, Directory: s.directory, Box: box, Signer: signer,
+		Hasher: password.NewHasher(hashers), Verifier: token.NewVerifier(keys), KeyRevoked: s.disconnect,
+	}
+	return nil
+}
+
+func (s *Service) answerCallout() (err error) {
+	s.callout, err = callout.Start(s.cfg.Callout, s.cfg.System, authenticator{s.app}, callout.Config{
+		Issuer: s.cfg.Issuer, XKey: s.cfg.XKey, Log: s.deps.Telemetry.Log,
+	})
+	return err
+}
+
+// apply hears of changed users, by this replica or another.
+func (s *Service) apply(e events.Event) {
+	var member contract.Member
+	if err := json.Unmarshal(e.Data(), &member); err != nil {
+		s.deps.Telemetry.Log.Error("auth: event not understood", "id", e.ID(), "error", err)
+		return
+	}
+	s.app.Changed(member.UserID)
+}
+
+// disconnect closes a revoked key's connections to the bus. It is refused when
+// it comes back; should the kick fail, its connections end with their short
+// bus credential.
+func (s *Service) disconnect(ctx context.Context, key string) {
+	n, err := s.callout.Kick(ctx, key)
+	log := s.deps.Telemetry.Log.With("key_id", key, "connections", n)
+	if err != nil {
+		log.Error("connections of a revoked key not closed", "error", err)
+		return
+	}
+	log.Info("connections of a revoked key closed")
+}
+
+// authenticator lets the callout ask VerifyKey.
+type authenticator struct{ app *app.App }
+
+// AuthenticateKey implements callout.Authenticator.
+func (a authenticator) AuthenticateKey(ctx context.Context, key, _ string) (callout.Grant, error) {
+	verified, err := a.app.VerifyKey(ctx, &contract.VerifyKeyRequest{APIKey: key})
+	switch {
+	case errors.Is(err, &contract.Error{Code: contract.Unauthenticated}):
+		return callout.Grant{}, callout.ErrRefused
+	case err != nil:
+		return callout.Grant{}, fmt.Errorf("verify key: %w", err)
+	}
+	expires := time.Time{}
+	if verified.ExpiresAt != nil {
+		expires = *verified.ExpiresAt
+	}
+	return callout.Grant{KeyID: verified.ID, Module: verified.Module, Operations: verified.Operations, Expires: expires}, nil
+}
+
+// Stop implements kit.Service.
+func (s *Service) Stop(ctx context.Context) error {
+	var err error
+	if s.callout != nil {
+		err = s.callout.Stop(ctx)
+	}
+	if s.server != nil {
+		err = errors.Join(err, s.server.Stop(ctx))
+	}
+	s.follower.Stop()
+	s.directory.Stop()
+	if s.relay != nil {
+		err = errors.Join(err, s.relay.Stop(ctx))
+	}
+	return err
+}

@@ -1,0 +1,62 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/nats-io/nkeys"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/buildify/core/pkg/kit"
+	"github.com/buildify/core/pkg/kit/natsconn"
+	"github.com/buildify/core/pkg/kit/process"
+)
+
+// Command runs the service as a process of its own.
+func Command() *cobra.Command {
+	var secretFile string
+	return process.Command(process.Spec{
+		Name: Name, Short: "Run service auth: it knows people and keys, and admits to the bus", Database: true,
+		Flags: func(fs *pflag.FlagSet) {
+			fs.StringVar(&secretFile, "secret-file", "", "file with the installation's secret, at least 32 bytes")
+		},
+		New: func(ctx context.Context, env *process.Env) (kit.Service, error) {
+			if secretFile == "" {
+				return nil, errors.New("--secret-file is required; make one with: head -c 32 /dev/urandom | base64 > secret")
+			}
+			secret, err := os.ReadFile(secretFile)
+			if err != nil {
+				return nil, fmt.Errorf("--secret-file: %w", err)
+			}
+			cfg, err := configFrom(ctx, env)
+			cfg.Secret = bytes.TrimSpace(secret)
+			return New(env.Deps, cfg), err
+		},
+	})
+}
+
+func configFrom(ctx context.Context, env *process.Env) (Config, error) {
+	callout, err := env.Connect(ctx, natsconn.Callout)
+	if err != nil {
+		return Config{}, err
+	}
+	system, err := env.Connect(ctx, natsconn.System)
+	if err != nil {
+		return Config{}, err
+	}
+	issuer, issuerErr := readSeed(env.Credential("callout_issuer"))
+	xkey, xkeyErr := readSeed(env.Credential("callout_xkey"))
+	return Config{Callout: callout.NATS, System: system.NATS, Issuer: issuer, XKey: xkey}, errors.Join(issuerErr, xkeyErr)
+}
+
+func readSeed(path string) (nkeys.KeyPair, error) {
+	seed, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("seed made by `buildify nats init`: %w", err)
+	}
+	return nkeys.FromSeed(bytes.TrimSpace(seed))
+}

@@ -1,0 +1,48 @@
+package app
+
+import (
+	"context"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/kit/database"
+	"github.com/buildify/core/pkg/kit/token"
+	"github.com/buildify/core/services/auth/internal/store/db"
+)
+
+var errLogin = contract.Errorf(contract.Unauthenticated, "the e-mail address or the password is wrong")
+
+// Login answers auth.login. Neither its answer nor its time tells whether an
+// account exists.
+func (a *App) Login(ctx context.Context, r *contract.LoginRequest) (*contract.LoginResponse, error) {
+	var row db.UserByEmailRow
+	err := a.DB.Read(ctx, database.Everything, func(tx pgx.Tx) (err error) {
+		row, err = db.New(tx).UserByEmail(ctx, normaliseEmail(r.Email))
+		return err
+	})
+	if err != nil && !database.Missing(err) {
+		return nil, err
+	}
+	match, err := a.Hasher.Verify(ctx, row.PasswordHash, r.Password)
+	if err != nil {
+		return nil, err
+	}
+	tenant, active := a.Directory.TenantOf(row.ID)
+	if !match || !active {
+		return nil, errLogin
+	}
+	signed, err := a.Signer.Sign(row.ID, row.TenantID)
+	if err != nil {
+		return nil, err
+	}
+	return &contract.LoginResponse{
+		AccessToken: signed, TokenType: "Bearer", ExpiresIn: int(token.Lifetime.Seconds()),
+		User: contract.UserInfo{
+			ID: row.ID, Email: row.Email, Username: row.Username, TenantID: tenant.ID, TenantCode: tenant.Code,
+		},
+	}, nil
+}
+
+func normaliseEmail(email string) string { return strings.ToLower(strings.TrimSpace(email)) }

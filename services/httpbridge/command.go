@@ -1,0 +1,23 @@
+package httpbridge
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/buildify/core/pkg/kit"
+	"github.com/buildify/core/pkg/kit/process"
+)
+
+// Command runs the bridge as a process of its own.
+func Command() *cobra.Command {
+	var address string
+	return process.Command(process.Spec{
+		Name: Name, Short: "Run the bridge: it serves the REST Core API, the only thing the outside reaches",
+		Flags: func(fs *pflag.FlagSet) {
+			fs.StringVar(&address, "http", "127.0.0.1:8080", "address to listen on; port 0 picks a free one")
+		},
+		New: func(_ context.Context, env *process.Env) (kit.Service, error) { return New(env.Deps, address), nil },
+	})
+}

@@ -1,0 +1,143 @@
+// Package httpbridge is the service that the outside reaches: it translates
+// the REST Core API onto the bus and serves the pages.
+package httpbridge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/kit"
+	"github.com/buildify/core/services/httpbridge/internal/keys"
+	"github.com/buildify/core/services/httpbridge/internal/openapi"
+	"github.com/buildify/core/services/httpbridge/internal/route"
+	"github.com/buildify/core/web"
+)
+
+// Name of the service.
+const Name = "httpbridge"
+
+// Service serves HTTP.
+type Service struct {
+	deps     kit.Deps
+	address  string
+	keys     *keys.Keys
+	health   *kit.Health
+	listener net.Listener
+	server   *http.Server
+	failed   chan error
+}
+
+// New returns the bridge, not started, that will listen on address
+// (host:port; port 0 picks a free one). It needs no database.
+func New(deps kit.Deps, address string) *Service {
+	return &Service{deps: deps, address: address, failed: make(chan error, 1)}
+}
+
+// Start implements kit.Service.
+func (s *Service) Start(ctx context.Context) (err error) {
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
+		}
+	}()
+	js, err := s.deps.JetStream()
+	if err != nil {
+		return err
+	}
+	client := kit.NewClient(s.deps.NATS, s.deps.Telemetry)
+	if s.keys, err = keys.Start(ctx, client, js, s.deps.Telemetry.Log); err != nil {
+		return err
+	}
+	handler, err := s.handler(client)
+	if err != nil {
+		return err
+	}
+	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.address); err != nil {
+		return fmt.Errorf("http: %w", err)
+	}
+	s.server = &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(s.deps.Telemetry.Log.Handler(), slog.LevelWarn),
+	}
+	go func() {
+		if err := s.server.Serve(s.listener); !errors.Is(err, http.ErrServerClosed) {
+			s.failed <- fmt.Errorf("http: %w", err)
+		}
+	}()
+	s.health.Started()
+	return nil
+}
+
+// handler is the whole of what the outside sees.
+func (s *Service) handler(client *kit.Client) (http.Handler, error) {
+	document, err := json.Marshal(openapi.Document())
+	if err != nil {
+		return nil, fmt.Errorf("openapi: %w", err)
+	}
+	mux := http.NewServeMux()
+	(&route.Router{Client: client, Keys: s.keys, Telemetry: s.deps.Telemetry}).Mount(mux)
+	pages := web.Handler()
+	for _, pattern := range web.Patterns() {
+		mux.Handle(pattern, pages)
+	}
+	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(document) // the client is gone: nobody is left to tell
+	})
+	s.health = kit.NewHealth(s.deps.NATS, "auth", "rbac", "tenant", "audit")
+	mux.HandleFunc("GET /healthz", s.health.Live)
+	mux.HandleFunc("GET /readyz", s.health.Ready)
+	return s.recovered(mux), nil
+}
+
+// recovered answers a panic with a problem and keeps its stack in the log.
+func (s *Service) recovered(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			if p := recover(); p != nil {
+				id := uuid.NewString()
+				s.deps.Telemetry.LogPanic(r.URL.Path, id, p)
+				contract.WriteProblem(w, &contract.Error{
+					Code: contract.InternalError, Message: "internal error; quote the request id", RequestID: id,
+				})
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// Failed tells of the listener's end, if it was not Stop that ended it.
+func (s *Service) Failed() <-chan error { return s.failed }
+
+// URL is where the bridge listens, once started.
+func (s *Service) URL() string { return "http://" + s.listener.Addr().String() }
+
+// OpenAPI renders the contract as an OpenAPI 3.1 document in YAML.
+func OpenAPI() ([]byte, error) { return openapi.Document().YAML() }
+
+// Stop implements kit.Service.
+func (s *Service) Stop(ctx context.Context) error {
+	var err error
+	if s.server != nil {
+		s.health.Drain()
+		err = s.server.Shutdown(ctx)
+	} else if s.listener != nil {
+		err = s.listener.Close()
+	}
+	s.keys.Stop()
+	return err
+}

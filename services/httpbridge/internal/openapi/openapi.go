@@ -1,0 +1,165 @@
+// Package openapi renders the contract as an OpenAPI 3.1 document.
+package openapi
+
+import (
+	"net/http"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/kit"
+)
+
+// always are the codes that any operation may answer with.
+var always = []contract.Code{
+	contract.InvalidArgument, contract.InternalError, contract.Unavailable, contract.DeadlineExceeded,
+}
+
+// Document returns the document of every operation that has a route. It is
+// the same at each call.
+func Document() *huma.OpenAPI {
+	registry := kit.NewRegistry()
+	doc := &huma.OpenAPI{
+		OpenAPI: "3.1.0",
+		Info: &huma.Info{
+			Title:       "Buildify Core API",
+			Version:     "1",
+			Description: "What modules and people ask of the platform core. Every operation also answers on the bus, on the subject that x-subject names.",
+		},
+		Paths: map[string]*huma.PathItem{},
+		Components: &huma.Components{
+			Schemas: registry,
+			SecuritySchemes: map[string]*huma.SecurityScheme{
+				"apiKey": {Type: "apiKey", In: "header", Name: contract.HeaderAPIKey, Description: "A module's API key."},
+				"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A person's access token, from auth.login."},
+			},
+		},
+	}
+	problem := registry.Schema(reflect.TypeFor[contract.Problem](), true, "")
+	codes := registry.Schema(reflect.TypeFor[contract.Problem](), false, "").Properties["code"]
+	for _, code := range sortedCodes() {
+		codes.Enum = append(codes.Enum, string(code))
+	}
+	for _, spec := range contract.Operations() {
+		if spec.Path == "" {
+			continue
+		}
+		item := doc.Paths[spec.Path]
+		if item == nil {
+			item = &huma.PathItem{}
+			doc.Paths[spec.Path] = item
+		}
+		op := operation(spec, registry, problem)
+		switch spec.Method {
+		case http.MethodGet:
+			item.Get = op
+		case http.MethodPost:
+			item.Post = op
+		case http.MethodPut:
+			item.Put = op
+		case http.MethodPatch:
+			item.Patch = op
+		case http.MethodDelete:
+			item.Delete = op
+		}
+	}
+	return doc
+}
+
+func sortedCodes() []contract.Code {
+	var codes []contract.Code
+	for code := range contract.Codes() {
+		codes = append(codes, code)
+	}
+	slices.Sort(codes)
+	return codes
+}
+
+func operation(spec *contract.Spec, registry huma.Registry, problem *huma.Schema) *huma.Operation {
+	op := &huma.Operation{
+		OperationID: spec.Name,
+		Summary:     spec.Summary,
+		Tags:        []string{spec.Service()},
+		Responses:   responses(spec, registry, problem),
+		Security:    security(spec),
+		Extensions:  map[string]any{"x-subject": spec.Subject()},
+	}
+	if spec.Permission != "" {
+		op.Extensions["x-permission"] = spec.Permission
+	}
+	parameters, body := request(spec, registry)
+	op.Parameters = parameters
+	if body != nil {
+		op.RequestBody = &huma.RequestBody{
+			Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: body}},
+		}
+	}
+	return op
+}
+
+func security(spec *contract.Spec) []map[string][]string {
+	switch {
+	case spec.Access.Has(contract.Module):
+		return []map[string][]string{{"apiKey": {}}}
+	case spec.Access.Has(contract.User):
+		return []map[string][]string{{"bearer": {}}}
+	}
+	return []map[string][]string{}
+}
+
+// request splits the request type into parameters and body.
+func request(spec *contract.Spec, registry huma.Registry) ([]*huma.Param, *huma.Schema) {
+	// A registry of its own: a type that is all parameters is no component.
+	whole := kit.NewRegistry().Schema(spec.Request, false, "")
+	var parameters []*huma.Param
+	for i := range spec.Request.NumField() {
+		f := spec.Request.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		for _, in := range []string{"path", "query"} {
+			if tag := f.Tag.Get(in); tag != "" {
+				schema := whole.Properties[name]
+				parameters = append(parameters, &huma.Param{
+					Name: tag, In: in, Description: schema.Description, Schema: schema,
+					Required: in == "path" || slices.Contains(whole.Required, name),
+				})
+			}
+		}
+	}
+	if spec.Method == http.MethodGet || spec.Method == http.MethodDelete {
+		return parameters, nil
+	}
+	return parameters, registry.Schema(spec.Request, true, "")
+}
+
+func responses(spec *contract.Spec, registry huma.Registry, problem *huma.Schema) map[string]*huma.Response {
+	all := map[string]*huma.Response{"200": {
+		Description: http.StatusText(http.StatusOK),
+		Content: map[string]*huma.MediaType{
+			"application/json": {Schema: registry.Schema(spec.Response, true, "")},
+		},
+	}}
+	codes := append(slices.Clone(always), spec.Errors...)
+	if spec.Access.Has(contract.Module) {
+		codes = append(codes, contract.Unauthenticated, contract.PermissionDenied)
+	}
+	if spec.Method != http.MethodGet {
+		codes = append(codes, contract.PayloadTooLarge, contract.UnsupportedMediaType)
+	}
+	slices.Sort(codes)
+	for _, code := range slices.Compact(codes) {
+		status := strconv.Itoa(code.Status())
+		if known := all[status]; known != nil {
+			known.Description += ", " + string(code)
+			continue
+		}
+		all[status] = &huma.Response{
+			Description: string(code),
+			Content:     map[string]*huma.MediaType{contract.ProblemType: {Schema: problem}},
+		}
+	}
+	return all
+}

@@ -1,0 +1,139 @@
+// Package route turns HTTP requests into bus requests and back, the same way
+// for every operation of the contract.
+package route
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"reflect"
+	"strconv"
+	"strings"
+
+	"github.com/buildify/core/pkg/contract"
+)
+
+// binder makes the bus request of one operation from path, query and body. It
+// translates; whether the values are right, the service decides.
+type binder struct {
+	path, query map[string]field // by name in the path or query
+	hasBody     bool
+}
+
+type field struct {
+	json string
+	kind reflect.Kind
+}
+
+func newBinder(spec *contract.Spec) *binder {
+	b := &binder{path: map[string]field{}, query: map[string]field{}}
+	for i := range spec.Request.NumField() {
+		f := spec.Request.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if path := f.Tag.Get("path"); path != "" {
+			b.path[path] = field{name, f.Type.Kind()}
+		}
+		if query := f.Tag.Get("query"); query != "" {
+			b.query[query] = field{name, f.Type.Kind()}
+		}
+	}
+	b.hasBody = spec.Method != http.MethodGet && spec.Method != http.MethodDelete
+	return b
+}
+
+// bind reads the request. Its errors are contract errors.
+func (b *binder) bind(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	var body []byte
+	if b.hasBody {
+		var err error
+		if body, err = readBody(w, r); err != nil {
+			return nil, err
+		}
+	}
+	if len(b.path) == 0 && r.URL.RawQuery == "" {
+		return body, nil
+	}
+	object := map[string]json.RawMessage{}
+	if len(body) > 0 {
+		if err := json.Unmarshal(body, &object); err != nil {
+			return nil, contract.Invalid("", "the request body must be a JSON object")
+		}
+	}
+	for name, f := range b.path {
+		object[f.json] = quote(r.PathValue(name))
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, contract.Invalid("", "the query cannot be read")
+	}
+	for name, values := range query {
+		f, ok := b.query[name]
+		if !ok {
+			return nil, contract.Invalid(clip(name), "is not a known query parameter")
+		}
+		if len(values) != 1 {
+			return nil, contract.Invalid(name, "is given more than once")
+		}
+		if object[f.json], err = f.value(name, values[0]); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(object)
+}
+
+func (f field) value(name, raw string) (json.RawMessage, error) {
+	switch f.kind {
+	case reflect.Int, reflect.Int64:
+		if _, err := strconv.ParseInt(raw, 10, 64); err != nil {
+			return nil, contract.Invalid(name, "must be an integer")
+		}
+		return json.RawMessage(raw), nil
+	case reflect.Bool:
+		if _, err := strconv.ParseBool(raw); err != nil {
+			return nil, contract.Invalid(name, "must be true or false")
+		}
+		return json.RawMessage(raw), nil
+	}
+	return quote(raw), nil
+}
+
+func quote(s string) json.RawMessage {
+	raw, _ := json.Marshal(s) // a string always marshals
+	return raw
+}
+
+func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil || kind != "application/json" {
+		return nil, &contract.Error{
+			Code: contract.UnsupportedMediaType, Field: "Content-Type", Message: "must be application/json",
+		}
+	}
+	if r.ContentLength > contract.MaxBody {
+		return nil, tooLarge()
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, contract.MaxBody))
+	var large *http.MaxBytesError
+	switch {
+	case errors.As(err, &large):
+		return nil, tooLarge()
+	case err != nil:
+		return nil, contract.Invalid("", "the request body cannot be read")
+	}
+	return body, nil
+}
+
+func tooLarge() error {
+	return contract.Errorf(contract.PayloadTooLarge, "the request body exceeds %d bytes", contract.MaxBody)
+}
+
+// clip keeps what a caller sent short enough to be told back.
+func clip(s string) string {
+	if len(s) > 200 {
+		return strings.ToValidUTF8(s[:200], "") + "…"
+	}
+	return s
+}

@@ -1,0 +1,179 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/kit"
+	"github.com/buildify/core/services/httpbridge/internal/keys"
+)
+
+// Router serves the operations of the contract.
+type Router struct {
+	Client    *kit.Client
+	Keys      *keys.Keys
+	Telemetry *kit.Telemetry
+
+	requests *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+}
+
+// Mount registers every operation with a route on mux, and the answers to
+// wrong methods and unknown paths of the API.
+func (rt *Router) Mount(mux *http.ServeMux) {
+	rt.requests = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "buildify_http_requests_total", Help: "HTTP requests answered, by operation and error code (ok for none).",
+	}, []string{"operation", "code"})
+	rt.duration = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "buildify_http_duration_seconds", Help: "Time from the request's header to its answer.",
+		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+	}, []string{"operation"})
+	rt.Telemetry.Metrics.MustRegister(rt.requests, rt.duration)
+
+	methods := map[string][]string{}
+	for _, spec := range contract.Operations() {
+		if spec.Path == "" {
+			continue
+		}
+		methods[spec.Path] = append(methods[spec.Path], spec.Method)
+		mux.Handle(spec.Method+" "+spec.Path, rt.operation(spec))
+	}
+	for path, allowed := range methods {
+		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", strings.Join(allowed, ", "))
+			rt.refuse(w, r, contract.Errorf(contract.MethodNotAllowed, "use %s", strings.Join(allowed, " or ")))
+		})
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		rt.refuse(w, r, contract.Errorf(contract.NotFound, "no such route; the reference is at /docs/api"))
+	})
+}
+
+// operation answers one route.
+func (rt *Router) operation(spec *contract.Spec) http.Handler {
+	binder := newBinder(spec)
+	ok := rt.requests.WithLabelValues(spec.Name, "ok")
+	duration := rt.duration.WithLabelValues(spec.Name)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		call := &exchange{spec: spec, id: requestID(r)}
+		out, err := rt.serve(w, r, binder, call)
+		code := "ok"
+		if err == nil {
+			ok.Inc()
+			writeJSON(w, call.id, out)
+		} else {
+			code = string(rt.writeError(w, r, call.id, spec.Name, err))
+			rt.requests.WithLabelValues(spec.Name, code).Inc()
+		}
+		took := time.Since(start)
+		duration.Observe(took.Seconds())
+		rt.Telemetry.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
+			slog.String("operation", spec.Name), slog.String("code", code), slog.String("module", call.principal.Module),
+			slog.String("request_id", call.id), slog.String("remote", r.RemoteAddr), slog.Duration("took", took))
+	})
+}
+
+// exchange is one request being answered.
+type exchange struct {
+	spec      *contract.Spec
+	id        string
+	principal kit.Principal
+}
+
+func (rt *Router) serve(w http.ResponseWriter, r *http.Request, b *binder, call *exchange) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(r.Context(), call.spec.Timeout)
+	defer cancel()
+	if err := rt.authenticate(ctx, r, call); err != nil {
+		return nil, err
+	}
+	ctx, span := rt.span(ctx, r, call)
+	defer span.End()
+	body, err := b.bind(w, r)
+	if err != nil {
+		return nil, err
+	}
+	return rt.Client.Do(ctx, call.spec, kit.Outgoing{
+		Principal: call.principal, Authorization: r.Header.Get("Authorization"), RequestID: call.id, Body: body,
+	})
+}
+
+// authenticate finds the principal: a module by its key where the operation is
+// for modules, nobody otherwise. A person's bearer token is left to the
+// service, which verifies it.
+func (rt *Router) authenticate(ctx context.Context, r *http.Request, call *exchange) error {
+	call.principal = kit.Principal{Kind: kit.KindAnonymous}
+	if !call.spec.Access.Has(contract.Module) {
+		return nil
+	}
+	key, err := rt.Keys.Verify(ctx, r.Header.Get(contract.HeaderAPIKey))
+	if err != nil {
+		return err
+	}
+	call.principal = kit.Principal{Kind: kit.KindModule, Module: key.Module, KeyID: key.ID}
+	if !keys.Grants(key, call.spec.Name) {
+		return contract.Errorf(contract.PermissionDenied, "this API key does not grant %s", call.spec.Name)
+	}
+	return nil
+}
+
+// span continues the trace of a caller we know; anyone else could make us
+// record whatever they like, so theirs begins here.
+func (rt *Router) span(ctx context.Context, r *http.Request, call *exchange) (context.Context, trace.Span) {
+	if call.principal.Kind == kit.KindModule {
+		ctx = propagation.TraceContext{}.Extract(ctx, propagation.HeaderCarrier(r.Header))
+	}
+	return rt.Telemetry.Tracer.Start(ctx, call.spec.Method+" "+call.spec.Path, trace.WithSpanKind(trace.SpanKindServer))
+}
+
+func (rt *Router) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	code := rt.writeError(w, r, requestID(r), "none", err)
+	rt.requests.WithLabelValues("none", string(code)).Inc()
+}
+
+// writeError answers with a problem and returns its code.
+func (rt *Router) writeError(w http.ResponseWriter, r *http.Request, id, operation string, err error) contract.Code {
+	var known *contract.Error
+	var wire contract.Error
+	switch {
+	case errors.As(err, &known):
+		wire = *known
+	case errors.Is(err, context.Canceled): // the client left: nobody reads this
+		wire = *contract.Errorf(contract.DeadlineExceeded, "the request was cancelled")
+	default:
+		rt.Telemetry.Log.ErrorContext(r.Context(), "request failed", "operation", operation, "request_id", id, "error", err)
+		wire = *contract.Errorf(contract.InternalError, "internal error; quote the request id")
+	}
+	wire.RequestID = id
+	w.Header().Set("X-Request-Id", id)
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	contract.WriteProblem(w, &wire)
+	return wire.Code
+}
+
+func writeJSON(w http.ResponseWriter, id string, body []byte) {
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Request-Id", id)
+	_, _ = w.Write(body) // the client is gone: nobody is left to tell
+}
+
+// requestID takes the caller's id, for correlation only, or makes one.
+func requestID(r *http.Request) string {
+	if id := r.Header.Get("X-Request-Id"); kit.ValidRequestID(id) {
+		return id
+	}
+	return uuid.NewString()
+}

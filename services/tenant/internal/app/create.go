@@ -1,0 +1,33 @@
+package app
+
+import (
+	"context"
+
+	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/events"
+	"github.com/buildify/core/pkg/kit"
+	"github.com/buildify/core/pkg/kit/database"
+	"github.com/buildify/core/services/tenant/internal/store/db"
+)
+
+// Create answers tenant.create.
+func (a *App) Create(ctx context.Context, r *contract.CreateTenantRequest) (*contract.Tenant, error) {
+	id := kit.NewID()
+	var tenant contract.Tenant
+	err := a.change(ctx, id, func(q *db.Queries) (events.Event, error) {
+		row, err := q.CreateTenant(ctx, db.CreateTenantParams{ID: id, Code: r.Code, Name: r.Name})
+		if err != nil {
+			return events.Event{}, err
+		}
+		tenant = tenantOf(row)
+		return events.New(events.TenantChanged, id, tenant.Revision, tenant)
+	})
+	if _, duplicate := database.Duplicate(err); duplicate {
+		return nil, &contract.Error{Code: contract.AlreadyExists, Field: "code", Message: "a tenant of this code exists"}
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.Directory.PutTenant(tenant)
+	return &tenant, nil
+}

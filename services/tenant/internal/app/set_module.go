@@ -1,0 +1,36 @@
+package app
+
+import (
+	"context"
+
+	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/events"
+	"github.com/buildify/core/pkg/kit"
+	"github.com/buildify/core/pkg/kit/database"
+	"github.com/buildify/core/services/tenant/internal/store/db"
+)
+
+// SetModule answers tenant.set_module.
+func (a *App) SetModule(ctx context.Context, r *contract.SetTenantModuleRequest) (*contract.Activation, error) {
+	id := kit.UUID(r.TenantID)
+	var activation contract.Activation
+	err := a.change(ctx, id, func(q *db.Queries) (events.Event, error) {
+		if _, err := q.LockTenant(ctx, id); err != nil {
+			return events.Event{}, err
+		}
+		row, err := q.SetModule(ctx, db.SetModuleParams{TenantID: id, Module: r.ModuleName, Enabled: r.Enabled})
+		if err != nil {
+			return events.Event{}, err
+		}
+		activation = activationOf(row)
+		return events.New(events.ModuleChanged, id, activation.Revision, activation)
+	})
+	if database.Missing(err) {
+		return nil, contract.Missing("tenant")
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.Directory.PutActivation(activation)
+	return &activation, nil
+}
