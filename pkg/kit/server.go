@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,7 +88,7 @@ type request struct {
 // receive runs on the subscription's goroutine and must not block.
 func (s *Server) receive(e *endpoint, msg *nats.Msg) {
 	r := &request{msg: msg, start: time.Now(), call: &call{requestID: requestID(msg)}}
-	if msg.Reply == "" {
+	if !answerable(msg) {
 		e.observe(r, contract.InvalidArgument) // nobody to answer: nothing is done
 		return
 	}
@@ -121,6 +122,17 @@ func (s *Server) receive(e *endpoint, msg *nats.Msg) {
 		}()
 		s.serve(e, r)
 	}()
+}
+
+// answerable reports whether the reply goes where replies belong: to the
+// one-time subject that the server made for a module's request, or to an inbox
+// inside CORE. Any other subject would have this service publish, with its own
+// rights, what the caller may not.
+func answerable(msg *nats.Msg) bool {
+	if strings.HasPrefix(msg.Subject, "m.") {
+		return strings.HasPrefix(msg.Reply, "_R_.")
+	}
+	return strings.HasPrefix(msg.Reply, "_INBOX")
 }
 
 // admit says whether this kind of caller may use the operation at all. User

@@ -71,7 +71,7 @@ func Database(t testing.TB, migrate func(ctx context.Context, url string) error)
 // exits the process:
 //
 //	func TestMain(m *testing.M) { kittest.Main(m) }
-func Main(m *testing.M) {
+func Main(m interface{ Run() int }) {
 	code := m.Run()
 	if err := shared.close(); err != nil {
 		fmt.Fprintln(os.Stderr, "kittest:", err)

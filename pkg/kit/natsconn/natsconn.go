@@ -99,7 +99,9 @@ func options(cfg Config) []nats.Option {
 		nats.MaxPingsOutstanding(2),
 		nats.Timeout(3 * time.Second),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			log.Warn("bus disconnected", "error", err)
+			if err != nil { // nil: we closed it ourselves
+				log.Warn("bus disconnected", "error", err)
+			}
 		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
 			log.Warn("bus not reached", "error", err)

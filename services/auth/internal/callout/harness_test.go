@@ -161,14 +161,6 @@ func (s *spy) heard() []*nats.Msg {
 	}
 }
 
-func subjects(msgs []*nats.Msg) []string {
-	var all []string
-	for _, m := range msgs {
-		all = append(all, m.Subject)
-	}
-	return all
-}
-
 // keyring is an Authenticator. hook, when set, runs after the decision.
 type keyring struct {
 	mu     sync.Mutex
