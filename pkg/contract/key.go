@@ -19,15 +19,22 @@ type APIKey struct {
 // checksum does not hold, so it was cut or mistyped.
 var ErrMalformedKey = errors.New("malformed API key")
 
-var (
-	moduleName = regexp.MustCompile(`^[a-z][a-z0-9-]{1,62}$`)
-	keyPattern = regexp.MustCompile(`^bfy_(dev|staging|prod)_([a-z][a-z0-9-]{1,62}-[a-z0-9]{8,32})_([A-Za-z0-9-]{43,128})$`)
-)
+var keyPattern = regexp.MustCompile(`^bfy_(dev|staging|prod)_([a-z][a-z0-9-]{1,62}-[a-z0-9]{8,32})_([A-Za-z0-9-]{43,128})$`)
 
 // ValidModule reports whether name may name a module: 2 to 63 lower-case
 // letters, digits and hyphens, beginning with a letter. Such a name is one
 // safe subject token.
-func ValidModule(name string) bool { return moduleName.MatchString(name) }
+func ValidModule(name string) bool {
+	if len(name) < 2 || len(name) > 63 || name[0] < 'a' || name[0] > 'z' {
+		return false
+	}
+	for i := range len(name) { // by hand: each request of a module passes here
+		if c := name[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' {
+			return false
+		}
+	}
+	return true
+}
 
 // NewAPIKey forms a key from its id and its random part; it appends the
 // checksum that ParseAPIKey asks for.

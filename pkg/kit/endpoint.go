@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -134,13 +133,13 @@ func (e *endpoint) observe(r *request, code contract.Code) {
 	e.metrics.requests.WithLabelValues(e.spec.Name, text).Inc()
 }
 
-// requestID takes the caller's id for correlation, or makes one. It is no
-// identity: it only ever appears in logs and answers.
+// requestID takes the caller's id for correlation, empty if there is none to
+// take. It is no identity: it only ever appears in logs and answers.
 func requestID(msg *nats.Msg) string {
 	if values := msg.Header[contract.HeaderRequestID]; len(values) > 0 && ValidRequestID(values[0]) {
 		return values[0]
 	}
-	return uuid.NewString()
+	return ""
 }
 
 // ValidRequestID reports whether a caller's request id may be kept: 8 to 64

@@ -19,9 +19,9 @@ func (s *Server) wireError(e *endpoint, r *request, err error) *contract.Error {
 	wire := toWire(err)
 	if wire.Code == contract.InternalError || wire.Code == contract.Unavailable {
 		s.cfg.Telemetry.Log.Error("request failed", "operation", e.spec.Name, "code", wire.Code,
-			"request_id", r.call.requestID, "error", err)
+			"request_id", r.call.requestID(), "error", err)
 	}
-	wire.RequestID = r.call.requestID
+	wire.RequestID = r.call.requestID()
 	return &wire
 }
 

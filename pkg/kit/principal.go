@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
+
+	"github.com/google/uuid"
 
 	"github.com/buildify/core/pkg/contract"
 )
@@ -84,7 +87,19 @@ type call struct {
 	principal Principal
 	user      User
 	bearer    string
-	requestID string
+
+	idOnce sync.Once
+	id     string
+}
+
+// requestID makes the id when it is first needed and the caller gave none.
+func (c *call) requestID() string {
+	c.idOnce.Do(func() {
+		if c.id == "" {
+			c.id = uuid.NewString()
+		}
+	})
+	return c.id
 }
 
 type callKey struct{}
@@ -104,4 +119,9 @@ func UserFrom(ctx context.Context) User { return callFrom(ctx).user }
 
 // RequestID returns the id that logs, errors and audit events of this request
 // share; empty outside a handler.
-func RequestID(ctx context.Context) string { return callFrom(ctx).requestID }
+func RequestID(ctx context.Context) string {
+	if c, ok := ctx.Value(callKey{}).(*call); ok {
+		return c.requestID()
+	}
+	return ""
+}

@@ -32,7 +32,8 @@ var strictOnce sync.Once
 type decoder struct {
 	registry huma.Registry
 	schema   *huma.Schema
-	ids      []string // fields of type contract.ID
+	ids      []string      // fields of type contract.ID
+	plain    *plainDecoder // nil where it cannot serve
 }
 
 func newDecoder(request reflect.Type) *decoder {
@@ -44,6 +45,7 @@ func newDecoder(request reflect.Type) *decoder {
 			d.ids = append(d.ids, name)
 		}
 	}
+	d.plain = newPlainDecoder(request, d.schema)
 	return d
 }
 
@@ -52,6 +54,9 @@ func newDecoder(request reflect.Type) *decoder {
 func (d *decoder) decode(data []byte, request any) *contract.Error {
 	if len(data) == 0 {
 		data = []byte("{}")
+	}
+	if d.plain != nil && d.plain.decode(data, reflect.ValueOf(request).Elem()) {
+		return nil
 	}
 	if len(data) > contract.MaxBody {
 		return contract.Errorf(contract.PayloadTooLarge, "the request body exceeds %d bytes", contract.MaxBody)
@@ -78,6 +83,7 @@ func (d *decoder) decode(data []byte, request any) *contract.Error {
 	if e := d.validate(object); e != nil {
 		return e
 	}
+	reflect.ValueOf(request).Elem().SetZero() // the plain decoder may have begun
 	if err := json.Unmarshal(data, request); err != nil {
 		var typeError *json.UnmarshalTypeError
 		if errors.As(err, &typeError) {

@@ -87,7 +87,7 @@ type request struct {
 
 // receive runs on the subscription's goroutine and must not block.
 func (s *Server) receive(e *endpoint, msg *nats.Msg) {
-	r := &request{msg: msg, start: time.Now(), call: &call{requestID: requestID(msg)}}
+	r := &request{msg: msg, start: time.Now(), call: &call{id: requestID(msg)}}
 	if !answerable(msg) {
 		e.observe(r, contract.InvalidArgument) // nobody to answer: nothing is done
 		return
@@ -212,7 +212,7 @@ func (s *Server) serve(e *endpoint, r *request) {
 // under which the stack stands in the log.
 func (s *Server) recovered(e *endpoint, r *request, served *bool) {
 	if p := recover(); p != nil {
-		s.cfg.Telemetry.LogPanic(e.spec.Name, r.call.requestID, p)
+		s.cfg.Telemetry.LogPanic(e.spec.Name, r.call.requestID(), p)
 		s.answer(e, r, nil, errPanicked)
 		*served = true
 	}
@@ -238,7 +238,7 @@ func (s *Server) answer(e *endpoint, r *request, out []byte, err error) {
 	}
 	e.observe(r, code)
 	if err := s.cfg.NATS.PublishMsg(reply); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-		s.cfg.Telemetry.Log.Warn("reply not sent", "operation", e.spec.Name, "request_id", r.call.requestID, "error", err)
+		s.cfg.Telemetry.Log.Warn("reply not sent", "operation", e.spec.Name, "request_id", r.call.requestID(), "error", err)
 	}
 }
 
