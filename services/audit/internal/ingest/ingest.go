@@ -29,7 +29,7 @@ import (
 const (
 	durable  = "audit_ingest"
 	batch    = 500
-	ackWait  = 30 * time.Second
+	ackWait  = 10 * time.Second      // after a kill, what was fetched is delivered again this late
 	linger   = 20 * time.Millisecond // how long a batch may wait for company
 	idle     = 5 * time.Second
 	tryAgain = time.Second
