@@ -12,7 +12,7 @@ const (
 	HeaderErrorCode = "Nats-Service-Error-Code"
 	HeaderError     = "Nats-Service-Error"
 	HeaderRequestID = "Request-Id"
-	HeaderAPIKey    = "X-API-Key"
+	HeaderAPIKey    = "X-API-Key" //nolint:gosec // a header's name
 )
 
 // MaxBody is the largest request body in bytes, over HTTP and over the bus.

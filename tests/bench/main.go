@@ -85,10 +85,10 @@ func run(output string, rounds int, length time.Duration) error {
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(output), 0o755); err != nil { //nolint:gosec // figures for everybody
+	if err := os.MkdirAll(filepath.Dir(output), 0o755); err != nil {
 		return err
 	}
-	return os.WriteFile(output, append(body, '\n'), 0o644) //nolint:gosec // figures for everybody
+	return os.WriteFile(output, append(body, '\n'), 0o644)
 }
 
 // single measures one target, for a profile.

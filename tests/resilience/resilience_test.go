@@ -134,7 +134,7 @@ func TestAServiceThatIsDownIsToldAndItsReturnNeedsNoHands(t *testing.T) {
 	require.NoError(t, response.Body.Close())
 	require.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
 	require.NotEmpty(t, response.Header.Get("Retry-After"))
-	ready, err := http.Get(s.HTTPURL + "/readyz") //nolint:gosec // our own
+	ready, err := http.Get(s.HTTPURL + "/readyz")
 	require.NoError(t, err)
 	require.NoError(t, ready.Body.Close())
 	require.Equal(t, http.StatusServiceUnavailable, ready.StatusCode)

@@ -13,7 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Everything, as the scope of a transaction, sees the rows of all tenants.
+// Everything is the scope of a transaction that sees the rows of all tenants.
 // Only work that is the platform's own asks for it: projections, key and
 // login look-ups, audit ingest.
 const Everything = "*"

@@ -20,8 +20,9 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/buildify/core/pkg/kit/pgserver"
 	"github.com/jackc/pgx/v5"
+
+	"github.com/buildify/core/pkg/kit/pgserver"
 )
 
 // Time limits: of a server's first start, which may download PostgreSQL, and of each statement
@@ -145,7 +146,7 @@ func (c *cluster) startServer(ctx context.Context) error {
 		return err
 	}
 	// Root's server runs as another user, who must be able to enter.
-	if err := os.Chmod(dir, 0o711); err != nil {
+	if err := os.Chmod(dir, 0o711); err != nil { //nolint:gosec // to pass through, not to read
 		return err
 	}
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
@@ -228,7 +229,7 @@ func (c *cluster) disconnect(name string) error {
 // longest. Functions are told apart by their closure, which two literals or two captures never
 // share; the map keeps it alive, so its address is not used again.
 func (c *cluster) template(migrate func(context.Context, string) error) (string, error) {
-	closure := *(*unsafe.Pointer)(unsafe.Pointer(&migrate))
+	closure := *(*unsafe.Pointer)(unsafe.Pointer(&migrate)) //nolint:gosec // an identity, never followed
 	c.mu.Lock()
 	made, ok := c.templates[closure]
 	if !ok {

@@ -24,7 +24,7 @@ func (l *logger) Tracef(format string, v ...any)  { l.log.Debug(fmt.Sprintf(form
 
 func (l *logger) Fatalf(format string, v ...any) {
 	err := fmt.Errorf(format, v...)
-	l.log.Error(err.Error())
+	l.log.Error("fatal", "error", err)
 	select {
 	case l.failed <- err:
 	default: // the first one is the cause

@@ -43,7 +43,7 @@ func (a account) give(path string) error {
 		if err != nil {
 			return err
 		}
-		return os.Lchown(p, a.uid, a.gid)
+		return os.Lchown(p, a.uid, a.gid) //nolint:gosec // a directory that nobody else can write to
 	})
 }
 

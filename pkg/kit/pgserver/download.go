@@ -163,7 +163,7 @@ func freePort() (uint32, error) {
 	if err != nil {
 		return 0, err
 	}
-	return uint32(l.Addr().(*net.TCPAddr).Port), l.Close()
+	return uint32(l.Addr().(*net.TCPAddr).Port), l.Close() //nolint:errcheck // what a TCP listener has
 }
 
 // makeReadable opens the binaries to the account that PostgreSQL runs as, whatever the umask was.
@@ -180,6 +180,6 @@ func makeReadable(dir string) error {
 		if entry.IsDir() || mode&0o100 != 0 {
 			mode |= 0o111
 		}
-		return os.Chmod(path, mode)
+		return os.Chmod(path, mode) //nolint:gosec // our own cache, before anybody else knows of it
 	})
 }

@@ -51,7 +51,7 @@ func hold(dir string) {
 // tempDir is t.TempDir with a path that the account of root's server can enter.
 func tempDir(t *testing.T) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "home-")
+	dir, err := os.MkdirTemp("", "home-") //nolint:usetesting // t.TempDir has a parent of mode 0700
 	check(t, err)
 	check(t, os.Chmod(dir, 0o755))
 	t.Cleanup(func() { check(t, os.RemoveAll(dir)) })

@@ -21,7 +21,7 @@ func (a account) processAttributes() *syscall.SysProcAttr {
 func tryLock(f *os.File) error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
 
 func owner(info os.FileInfo) (uid, gid int) {
-	stat := info.Sys().(*syscall.Stat_t)
+	stat := info.Sys().(*syscall.Stat_t) //nolint:errcheck // what the os package gives on Unix
 	return int(stat.Uid), int(stat.Gid)
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/buildify/core/deploy"
 	"github.com/buildify/core/pkg/kit/natsconn"
 )
 
@@ -316,21 +315,4 @@ func TestModulesOfTwoAccountsCannotDisturbEachOther(t *testing.T) {
 		t.Error("the answer was lost")
 	}
 	assert.Empty(t, inbox)
-}
-
-// A literal or renamed service import, or a second export, lets a chosen reply
-// subject lead further than this file's tests go.
-func TestModulesImportOneWildcardServiceAndNothingElse(t *testing.T) {
-	t.Parallel()
-	_, modules, found := strings.Cut(string(deploy.NATSConfig), "\n  MODULES {")
-	require.True(t, found)
-	assert.Equal(t, 1, strings.Count(modules, "account:"))
-	assert.Contains(t, modules, `{ service: { account: CORE, subject: "m.*.core.>" } }`)
-	assert.Equal(t, 1, strings.Count(string(deploy.NATSConfig), "exports:"))
-	for line := range strings.Lines(string(deploy.NATSConfig)) {
-		code, _, _ := strings.Cut(line, "# ")
-		if !strings.HasPrefix(strings.TrimSpace(code), "#") {
-			assert.NotContains(t, code, "allow_responses")
-		}
-	}
 }
