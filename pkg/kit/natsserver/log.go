@@ -13,18 +13,18 @@ type logger struct {
 }
 
 func newLogger(log *slog.Logger) *logger {
-	return &logger{log: log.With("component", "nats-server"), failed: make(chan error, 1)}
+	return &logger{log: log, failed: make(chan error, 1)}
 }
 
-func (l *logger) Noticef(format string, v ...any) { l.log.Debug(fmt.Sprintf(format, v...)) }
-func (l *logger) Warnf(format string, v ...any)   { l.log.Warn(fmt.Sprintf(format, v...)) }
-func (l *logger) Errorf(format string, v ...any)  { l.log.Error(fmt.Sprintf(format, v...)) }
-func (l *logger) Debugf(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
-func (l *logger) Tracef(format string, v ...any)  { l.log.Debug(fmt.Sprintf(format, v...)) }
+func (l *logger) Noticef(format string, v ...any) { l.log.Debug("nats-server", "message", fmt.Sprintf(format, v...)) }
+func (l *logger) Warnf(format string, v ...any)   { l.log.Warn("nats-server", "message", fmt.Sprintf(format, v...)) }
+func (l *logger) Errorf(format string, v ...any)  { l.log.Error("nats-server", "message", fmt.Sprintf(format, v...)) }
+func (l *logger) Debugf(format string, v ...any)  { l.log.Debug("nats-server", "message", fmt.Sprintf(format, v...)) }
+func (l *logger) Tracef(format string, v ...any)  { l.log.Debug("nats-server", "message", fmt.Sprintf(format, v...)) }
 
 func (l *logger) Fatalf(format string, v ...any) {
 	err := fmt.Errorf(format, v...)
-	l.log.Error("fatal", "error", err)
+	l.log.Error("nats-server failed", "error", err)
 	select {
 	case l.failed <- err:
 	default: // the first one is the cause
