@@ -19,7 +19,7 @@ type LogAuditRequest struct {
 	UserID       ID              `json:"user_id" format:"uuid" doc:"The user who acted."`
 	Action       string          `json:"action" minLength:"1" maxLength:"100" pattern:"^[A-Za-z0-9_.:-]+$" example:"invoice.created" doc:"What was done."`
 	ResourceType string          `json:"resource_type" minLength:"1" maxLength:"100" example:"invoice"`
-	ResourceID   ID              `json:"resource_id,omitempty" maxLength:"200"`
+	ResourceID   ID              `json:"resource_id,omitempty" maxLength:"200" doc:"The resource acted on; a JSON number is read as its decimal string."`
 	Details      json.RawMessage `json:"details,omitempty" doc:"Any JSON value, at most 64 KiB."`
 }
 

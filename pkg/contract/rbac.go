@@ -14,7 +14,7 @@ var CheckPermission = Register[CheckRequest, CheckResponse](Spec{
 type CheckRequest struct {
 	UserID     ID     `json:"user_id" format:"uuid" doc:"The user asked about."`
 	Permission string `json:"permission" minLength:"3" maxLength:"200" pattern:"^[a-z0-9_-]+(:[a-z0-9_-]+){1,4}$" patternDescription:"a permission code such as financial:accounts:read" example:"financial:accounts:read" doc:"The permission code, 2 to 5 segments."`
-	ResourceID ID     `json:"resource_id,omitempty" maxLength:"200" doc:"The resource it is about, when it is about one."`
+	ResourceID ID     `json:"resource_id,omitempty" maxLength:"200" doc:"The resource it is about, when it is about one; a JSON number is read as its decimal string."`
 }
 
 // CheckResponse is the decision and the tenant revision it was made at.

@@ -67,7 +67,22 @@ func Document() *huma.OpenAPI {
 			item.Delete = op
 		}
 	}
+	openAnswers(registry)
 	return doc
+}
+
+// openAnswers lets answers carry more members in later versions; requests
+// stay closed.
+func openAnswers(registry huma.Registry) {
+	requests := map[*huma.Schema]bool{}
+	for _, spec := range contract.Operations() {
+		requests[registry.Map()[spec.Request.Name()]] = true
+	}
+	for _, schema := range registry.Map() {
+		if !requests[schema] {
+			schema.AdditionalProperties = nil
+		}
+	}
 }
 
 func sortedCodes() []contract.Code {
