@@ -6,7 +6,7 @@ import "time"
 var Login = Register[LoginRequest, LoginResponse](Spec{
 	Name: "auth.login", Method: "POST", Path: "/api/v1/auth/login",
 	Access: Anonymous, Audit: AuditLogin, Timeout: 10 * time.Second,
-	Errors:  []Code{Unauthenticated},
+	Errors:  []Code{Unauthenticated, RateLimited},
 	Summary: "Logs a person in and returns an access token.",
 })
 

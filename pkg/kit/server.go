@@ -143,7 +143,7 @@ func (s *Server) admit(spec *contract.Spec, c *call) *contract.Error {
 	case access.Has(contract.Anonymous),
 		c.principal.Kind == KindService && access.Has(contract.Internal),
 		c.principal.Kind == KindModule && access.Has(contract.Module),
-		c.principal.Kind != KindService && access.Has(contract.User) && c.bearer != "":
+		access.Has(contract.User) && c.bearer != "":
 		return nil
 	case access.Has(contract.User):
 		return &contract.Error{Code: contract.Unauthenticated, Field: "Authorization", Message: "a bearer token is required"}

@@ -162,7 +162,8 @@ func testAuditTrail(t *testing.T, s *stack.Stack) {
 		require.NoError(t, json.Unmarshal(out, &logged))
 		want[logged.ID] = transport
 	}
-	reader := stack.HTTPCaller{URL: s.HTTPURL, Bearer: c.Token(t, c.Admin)}
+	token := c.Token(t, c.Admin)
+	var reader stack.Caller = stack.HTTPCaller{URL: s.HTTPURL, Bearer: token}
 	var page contract.ListAuditResponse
 	require.Eventually(t, func() bool {
 		out, refused := reader.Call(t, contract.ListAudit.Spec, `{"action":"trail.test","user_id":"`+c.Reader.ID+`"}`)
@@ -181,24 +182,28 @@ func testAuditTrail(t *testing.T, s *stack.Stack) {
 			require.Less(t, item.Sequence, page.Items[i-1].Sequence, "newest first")
 		}
 	}
-	t.Run("pages", func(t *testing.T) {
-		var seen []int64
-		cursor := ""
-		for {
-			out, refused := reader.Call(t, contract.ListAudit.Spec, `{"limit":1`+cursor+`}`)
-			require.Nil(t, refused)
-			var one contract.ListAuditResponse
-			require.NoError(t, json.Unmarshal(out, &one))
-			for _, item := range one.Items {
-				seen = append(seen, item.Sequence)
-			}
-			if one.NextCursor == "" {
-				break
-			}
-			cursor = `,"cursor":"` + one.NextCursor + `"`
+	for transport, reader := range map[string]stack.Caller{"http": reader, "nats": stack.BusCaller{Conn: s.Operator, Bearer: token}} {
+		t.Run("pages over "+transport, func(t *testing.T) { testPages(t, reader) })
+	}
+}
+
+func testPages(t *testing.T, reader stack.Caller) {
+	var seen []int64
+	cursor := ""
+	for {
+		out, refused := reader.Call(t, contract.ListAudit.Spec, `{"limit":1`+cursor+`}`)
+		require.Nil(t, refused)
+		var one contract.ListAuditResponse
+		require.NoError(t, json.Unmarshal(out, &one))
+		for _, item := range one.Items {
+			seen = append(seen, item.Sequence)
 		}
-		for i, seq := range seen {
-			require.EqualValues(t, len(seen)-i, seq, "gap-free and complete")
+		if one.NextCursor == "" {
+			break
 		}
-	})
+		cursor = `,"cursor":"` + one.NextCursor + `"`
+	}
+	for i, seq := range seen {
+		require.EqualValues(t, len(seen)-i, seq, "gap-free and complete")
+	}
 }

@@ -16,11 +16,21 @@ func newLogger(log *slog.Logger) *logger {
 	return &logger{log: log, failed: make(chan error, 1)}
 }
 
-func (l *logger) Noticef(format string, v ...any) { l.log.Debug("nats-server", "message", fmt.Sprintf(format, v...)) }
-func (l *logger) Warnf(format string, v ...any)   { l.log.Warn("nats-server", "message", fmt.Sprintf(format, v...)) }
-func (l *logger) Errorf(format string, v ...any)  { l.log.Error("nats-server", "message", fmt.Sprintf(format, v...)) }
-func (l *logger) Debugf(format string, v ...any)  { l.log.Debug("nats-server", "message", fmt.Sprintf(format, v...)) }
-func (l *logger) Tracef(format string, v ...any)  { l.log.Debug("nats-server", "message", fmt.Sprintf(format, v...)) }
+func (l *logger) Noticef(format string, v ...any) {
+	l.log.Debug("nats-server", "message", fmt.Sprintf(format, v...))
+}
+func (l *logger) Warnf(format string, v ...any) {
+	l.log.Warn("nats-server", "message", fmt.Sprintf(format, v...))
+}
+func (l *logger) Errorf(format string, v ...any) {
+	l.log.Error("nats-server", "message", fmt.Sprintf(format, v...))
+}
+func (l *logger) Debugf(format string, v ...any) {
+	l.log.Debug("nats-server", "message", fmt.Sprintf(format, v...))
+}
+func (l *logger) Tracef(format string, v ...any) {
+	l.log.Debug("nats-server", "message", fmt.Sprintf(format, v...))
+}
 
 func (l *logger) Fatalf(format string, v ...any) {
 	err := fmt.Errorf(format, v...)

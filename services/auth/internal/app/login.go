@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -9,6 +10,7 @@ import (
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/kit/database"
 	"github.com/buildify/core/pkg/kit/token"
+	"github.com/buildify/core/services/auth/internal/password"
 	"github.com/buildify/core/services/auth/internal/store/db"
 )
 
@@ -26,6 +28,9 @@ func (a *App) Login(ctx context.Context, r *contract.LoginRequest) (*contract.Lo
 		return nil, err
 	}
 	match, err := a.Hasher.Verify(ctx, row.PasswordHash, r.Password)
+	if errors.Is(err, password.ErrBusy) {
+		return nil, contract.Errorf(contract.RateLimited, "too many people log in at once; try again")
+	}
 	if err != nil {
 		return nil, err
 	}

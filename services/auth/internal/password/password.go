@@ -24,16 +24,24 @@ const (
 
 var errFormat = errors.New("malformed password hash")
 
+// ErrBusy says that more passwords wait to be hashed than can be soon.
+var ErrBusy = errors.New("too many passwords to hash at once")
+
+// queued bounds how many wait for a place, each some tens of milliseconds.
+const queued = 64
+
 // Hasher hashes behind a semaphore, so that a storm of logins exhausts neither
 // memory nor the cores that decisions need. It is safe for concurrent use.
 type Hasher struct {
-	slots chan struct{}
+	queue chan struct{} // whoever waits or works
+	slots chan struct{} // whoever works
 	dummy string
 }
 
-// NewHasher returns a Hasher that works on at most n passwords at once.
+// NewHasher returns a Hasher that works on at most n passwords at once. Beyond
+// those that may wait it answers ErrBusy.
 func NewHasher(n int) *Hasher {
-	h := &Hasher{slots: make(chan struct{}, n)}
+	h := &Hasher{queue: make(chan struct{}, n+queued), slots: make(chan struct{}, n)}
 	h.dummy = encode(make([]byte, 16), derive("", make([]byte, 16), memory, passes, lanes))
 	return h
 }
@@ -80,14 +88,23 @@ func (h *Hasher) Verify(ctx context.Context, hash, password string) (bool, error
 
 func (h *Hasher) acquire(ctx context.Context) error {
 	select {
+	case h.queue <- struct{}{}:
+	default:
+		return ErrBusy
+	}
+	select {
 	case h.slots <- struct{}{}:
 		return nil
 	case <-ctx.Done():
+		<-h.queue
 		return ctx.Err()
 	}
 }
 
-func (h *Hasher) release() { <-h.slots }
+func (h *Hasher) release() {
+	<-h.slots
+	<-h.queue
+}
 
 func derive(password string, salt []byte, m, t uint32, p uint8) []byte {
 	return argon2.IDKey([]byte(password), salt, t, m, p, keySize)
