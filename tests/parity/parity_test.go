@@ -34,6 +34,7 @@ func TestEveryOperationBehavesAlikeInEveryModeAndTransport(t *testing.T) {
 			t.Run("denials", func(t *testing.T) { testDenials(t, s) })
 			t.Run("bad input", func(t *testing.T) { testBadInput(t, s) })
 			t.Run("audit trail", func(t *testing.T) { testAuditTrail(t, s) })
+			t.Run("sdk", func(t *testing.T) { testSDK(t, s) })
 		})
 	}
 }
