@@ -1,0 +1,129 @@
+package sdk
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/sdk/internal/fault"
+)
+
+// User is a person whom the core verified: ID, Email, Username, TenantID,
+// TenantCode.
+type User = contract.UserInfo
+
+// Tenant is a company on the platform: ID, Code, Name, IsActive, Revision.
+type Tenant = contract.Tenant
+
+// VerifyToken returns the user behind an access token. It ends with
+// [ErrUnauthenticated] when the token is invalid, expired or revoked and with
+// [ErrNotFound] when the user is gone or their tenant has not enabled this
+// module.
+func (c *Client) VerifyToken(ctx context.Context, token string) (*User, error) {
+	answer, err := Call(ctx, c.transport, contract.VerifyToken, &contract.VerifyRequest{Token: token})
+	if err != nil {
+		return nil, err
+	}
+	if answer.User.ID == "" || answer.User.TenantID == "" {
+		return nil, fault.Unreadable(contract.VerifyToken.Spec, "the answer names no user")
+	}
+	return &answer.User, nil
+}
+
+// Check reports whether a user holds a concrete permission such as
+// "financial:accounts:read", on one resource when resourceID is given. It is
+// false with every error. [ErrNotFound] means that this module sees no such
+// user.
+func (c *Client) Check(ctx context.Context, userID, permission string, resourceID ...string) (bool, error) {
+	request := &contract.CheckRequest{UserID: contract.ID(userID), Permission: permission}
+	switch len(resourceID) {
+	case 0:
+	case 1:
+		request.ResourceID = contract.ID(resourceID[0])
+	default:
+		return false, contract.Invalid("resource_id", "one check is about one resource at most")
+	}
+	answer, err := Call(ctx, c.transport, contract.CheckPermission, request)
+	if err != nil {
+		return false, err
+	}
+	return answer.Allowed, nil
+}
+
+// Permissions returns what a user was granted, sorted. A granted code may hold
+// "*" for one segment and end in "**"; to decide about one permission use
+// [Client.Check].
+func (c *Client) Permissions(ctx context.Context, userID string) ([]string, error) {
+	answer, err := Call(ctx, c.transport, contract.ListPermissions, &contract.PermissionsRequest{UserID: contract.ID(userID)})
+	if err != nil {
+		return nil, err
+	}
+	return answer.Permissions, nil
+}
+
+// Tenant returns a tenant that enabled this module, [ErrNotFound] for any
+// other.
+func (c *Client) Tenant(ctx context.Context, tenantID string) (*Tenant, error) {
+	answer, err := Call(ctx, c.transport, contract.GetTenant, &contract.GetTenantRequest{TenantID: contract.ID(tenantID)})
+	if err != nil {
+		return nil, err
+	}
+	if answer.ID == "" {
+		return nil, fault.Unreadable(contract.GetTenant.Spec, "the answer names no tenant")
+	}
+	return answer, nil
+}
+
+// ModuleEnabled reports whether a tenant enabled this module. A tenant that
+// does not exist has not. It is false with every error.
+func (c *Client) ModuleEnabled(ctx context.Context, tenantID string) (bool, error) {
+	answer, err := Call(ctx, c.transport, contract.GetTenantModule, &contract.TenantModuleRequest{
+		TenantID: contract.ID(tenantID), ModuleName: c.module,
+	})
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	return answer.Enabled, nil
+}
+
+// AuditEvent is what a user did in the module. The core adds the tenant, the
+// module and the time.
+type AuditEvent struct {
+	// UserID is who acted: [User].ID.
+	UserID string
+	// Action says what was done, such as "invoice.created".
+	Action string
+	// ResourceType and ResourceID say to what; the id may be empty.
+	ResourceType, ResourceID string
+	// Details is anything that marshals to JSON, at most 64 KiB; nil is none.
+	Details any
+}
+
+// LogAudit records an event and returns once it is durable. It is never
+// repeated by itself: after [ErrUnavailable] or [ErrDeadlineExceeded] the event
+// may have been recorded.
+func (c *Client) LogAudit(ctx context.Context, event AuditEvent) error {
+	request := &contract.LogAuditRequest{
+		UserID: contract.ID(event.UserID), Action: event.Action,
+		ResourceType: event.ResourceType, ResourceID: contract.ID(event.ResourceID),
+	}
+	if event.Details != nil {
+		details, err := json.Marshal(event.Details)
+		if err != nil {
+			return contract.Invalid("details", "cannot be written as JSON: %v", err)
+		}
+		request.Details = details
+	}
+	answer, err := Call(ctx, c.transport, contract.LogAudit, request)
+	if err != nil {
+		return err
+	}
+	if answer.Status != "logged" {
+		return fault.Unreadable(contract.LogAudit.Spec, "the answer does not say that the event was logged")
+	}
+	return nil
+}

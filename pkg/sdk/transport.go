@@ -1,0 +1,77 @@
+package sdk
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"time"
+
+	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/sdk/internal/fault"
+)
+
+// Transport carries one call to the core and its answer back. The SDK brings
+// two, packages natstransport and httptransport; a test may bring its own.
+//
+// Implementations are safe for concurrent use and keep these promises:
+//   - request is the JSON object of spec.Request and is not changed or kept.
+//   - A successful answer is the JSON object of spec.Response.
+//   - Every failure but a cancellation is an *Error for errors.As, the core's
+//     own or one of this side: [ErrUnavailable] when request or answer got
+//     lost, [ErrPermissionDenied] when the operation is not open to modules.
+//   - When ctx ends, Call returns promptly: at the deadline with an error that
+//     is both [ErrDeadlineExceeded] and [context.DeadlineExceeded], on
+//     cancellation with one that is [context.Canceled].
+//   - Call sends the request once: repeating is the Client's business.
+//   - Answers are bounded in size.
+//   - Close is idempotent; calls in flight and later ones end with
+//     [ErrUnavailable].
+type Transport interface {
+	Call(ctx context.Context, spec *contract.Spec, request []byte) ([]byte, error)
+	Close() error
+}
+
+// answerSlack is how much longer than the operation may take we wait, so that
+// the core's own word on a timeout arrives before ours.
+const answerSlack = time.Second
+
+// Call calls any operation of the contract, typed; the methods of [Client] are
+// short forms of it. A ctx without a deadline is bounded by the operation's own
+// timeout. Nil request stands for the zero request.
+//
+// Errors are those that [Transport] promises.
+func Call[Req, Resp any](
+	ctx context.Context, transport Transport, op contract.Operation[Req, Resp], request *Req,
+) (*Resp, error) {
+	if request == nil {
+		request = new(Req)
+	}
+	body, err := json.Marshal(request)
+	if err != nil {
+		return nil, contract.Invalid("", "%s: the request is not valid JSON: %v", op.Name, err)
+	}
+	if len(body) > contract.MaxBody {
+		return nil, fault.TooLarge()
+	}
+	if _, bounded := ctx.Deadline(); !bounded {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, op.Timeout+answerSlack)
+		defer cancel()
+	}
+	answer, err := transport.Call(ctx, op.Spec, body)
+	if errors.Is(err, ErrDeadlineExceeded) && !errors.Is(err, context.DeadlineExceeded) {
+		err = fault.Deadline(err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	response := new(Resp)
+	if !bytes.HasPrefix(bytes.TrimLeft(answer, " \t\r\n"), []byte("{")) {
+		return nil, fault.Unreadable(op.Spec, "the answer is not a JSON object")
+	}
+	if err := json.Unmarshal(answer, response); err != nil {
+		return nil, fault.Unreadable(op.Spec, "the answer cannot be read: %v", err)
+	}
+	return response, nil
+}
