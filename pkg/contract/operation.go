@@ -102,7 +102,7 @@ func Register[Req, Resp any](spec Spec) Operation[Req, Resp] {
 	if spec.Timeout == 0 {
 		spec.Timeout = DefaultTimeout
 	}
-	if err := spec.check(); err != nil {
+	if err := cmp.Or(spec.check(), spec.checkPath()); err != nil {
 		panic(err)
 	}
 	table = append(table, &spec)
@@ -125,6 +125,26 @@ func (s *Spec) check() error {
 		if other.Name == s.Name || (s.Path != "" && other.Method == s.Method && other.Path == s.Path) {
 			return fmt.Errorf("contract: %s and %s collide", s.Name, other.Name)
 		}
+	}
+	return nil
+}
+
+// checkPath holds the path's placeholders against the request's path tags.
+func (s *Spec) checkPath() error {
+	tagged := map[string]bool{}
+	for i := range s.Request.NumField() {
+		if name := s.Request.Field(i).Tag.Get("path"); name != "" {
+			tagged["{"+name+"}"] = true
+		}
+	}
+	for _, segment := range strings.Split(s.Path, "/") {
+		if strings.HasPrefix(segment, "{") && !tagged[segment] {
+			return fmt.Errorf("contract: %s: no request field has the path tag of %s", s.Name, segment)
+		}
+		delete(tagged, segment)
+	}
+	for name := range tagged {
+		return fmt.Errorf("contract: %s: the path has no %s", s.Name, name)
 	}
 	return nil
 }
