@@ -4,6 +4,7 @@
 package platform
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,6 +40,9 @@ type Config struct {
 	DatabaseURL string
 	// Logs receives JSON lines; nil discards them.
 	Logs io.Writer
+	// Notices receives what a person at a terminal waits for, such as the
+	// download of PostgreSQL; nil sends it to Logs.
+	Notices *slog.Logger
 	// LogLevel and TraceSample are as in kit.TelemetryConfig.
 	LogLevel    slog.Level
 	TraceSample float64
@@ -127,7 +131,7 @@ func (p *Platform) startDatabase(ctx context.Context) error {
 	p.url = func(string) string { return p.cfg.DatabaseURL }
 	if p.cfg.DatabaseURL == "" {
 		server, err := pgserver.Start(ctx, pgserver.Config{
-			Dir: p.path("postgres"), Log: p.telemetry.Log, Volatile: p.cfg.Volatile,
+			Dir: p.path("postgres"), Log: cmp.Or(p.cfg.Notices, p.telemetry.Log), Volatile: p.cfg.Volatile,
 		})
 		if err != nil {
 			return err

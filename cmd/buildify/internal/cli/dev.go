@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
@@ -62,6 +63,7 @@ func (d *dev) run(ctx context.Context, out io.Writer) (err error) {
 	}
 	defer logs.Close()
 	d.Logs = logs
+	d.Notices = slog.New(slog.NewTextHandler(out, &slog.HandlerOptions{ReplaceAttr: bare}))
 
 	p, err := platform.Start(ctx, d.Config)
 	if err != nil {
@@ -79,6 +81,14 @@ func (d *dev) run(ctx context.Context, out io.Writer) (err error) {
 	err = p.Failed(ctx)
 	fmt.Fprintln(out, "\nstopping")
 	return err
+}
+
+// bare keeps time and level out of notices.
+func bare(_ []string, a slog.Attr) slog.Attr {
+	if a.Key == slog.TimeKey || a.Key == slog.LevelKey {
+		return slog.Attr{}
+	}
+	return a
 }
 
 // ready is what --ready-file says.
