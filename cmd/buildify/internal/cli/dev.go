@@ -107,6 +107,10 @@ func (d *dev) prepareData() (cleanup func() error, err error) {
 		if d.Data, err = os.MkdirTemp("", "buildify-"); err != nil {
 			return keep, err
 		}
+		// The user that root's PostgreSQL runs as must be able to pass through.
+		if err := os.Chmod(d.Data, 0o711); err != nil { //nolint:gosec // to pass through, not to read
+			return keep, err
+		}
 		return func() error {
 			ctx, cancel := context.WithTimeout(context.Background(), process.StopTimeout)
 			defer cancel()
