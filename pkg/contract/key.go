@@ -61,14 +61,20 @@ func (k APIKey) Module() string {
 	return k.ID[:strings.LastIndexByte(k.ID, '-')]
 }
 
-// Reveal returns the whole key, secret included. APIKey has no String method
-// that would leak it.
+// Reveal returns the whole key, secret included. Nothing else does: neither
+// fmt nor JSON nor slog.
 func (k APIKey) Reveal() string {
 	return fmt.Sprintf("bfy_%s_%s_%s", k.Environment, k.ID, k.Secret)
 }
 
 // String is the key without its secret, fit for logs.
 func (k APIKey) String() string { return fmt.Sprintf("bfy_%s_%s_…", k.Environment, k.ID) }
+
+// GoString is String, for %#v.
+func (k APIKey) GoString() string { return k.String() }
+
+// MarshalText is String, for JSON and slog.
+func (k APIKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 func keyChecksum(environment, id, random string) string {
 	return fmt.Sprintf("%08x", crc32.ChecksumIEEE([]byte(environment+"_"+id+"_"+random)))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/textproto"
+	"strconv"
 	"strings"
 	"time"
 
@@ -39,7 +40,9 @@ func Encode(e Event) (*nats.Msg, error) {
 	set("type", e.Type())
 	set("source", e.Source())
 	set("subject", e.Subject())
-	set("time", e.Time().Format(time.RFC3339Nano))
+	if !e.Time().IsZero() {
+		set("time", e.Time().Format(time.RFC3339Nano))
+	}
 	set("dataschema", e.DataSchema())
 	for name := range e.Extensions() {
 		set(name, Extension(e, name))
@@ -52,29 +55,58 @@ func Encode(e Event) (*nats.Msg, error) {
 // Decode reads a CloudEvent from a message in binary or structured mode
 // (§3.1, §3.2). Anything else is ErrMalformed.
 func Decode(header nats.Header, data []byte) (Event, error) {
-	e := cloudevents.New()
+	read := binary
 	if strings.HasPrefix(value(header, headerContentType), structuredType) {
-		if err := json.Unmarshal(data, &e); err != nil {
-			return e, fmt.Errorf("%w: %w", ErrMalformed, err)
-		}
-		return e, nil
+		read = structured
 	}
+	e, err := read(header, data)
+	if err == nil {
+		err = e.Validate()
+	}
+	switch {
+	case err == nil:
+		return e, nil
+	case errors.Is(err, ErrMalformed):
+		return Event{}, err
+	}
+	return Event{}, fmt.Errorf("%w: %w", ErrMalformed, err)
+}
+
+func structured(_ nats.Header, data []byte) (e Event, err error) {
+	defer func() { // the SDK's reader panics on some members of a wrong type
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: %v", ErrMalformed, p)
+		}
+	}()
+	if err := json.Unmarshal(data, &e); err != nil {
+		return e, err
+	}
+	if e.Context == nil || e.SpecVersion() != cloudevents.CloudEventsVersionV1 {
+		return e, fmt.Errorf("%w: not of specversion 1.0", ErrMalformed)
+	}
+	return e, nil
+}
+
+func binary(header nats.Header, data []byte) (Event, error) {
+	e := cloudevents.New()
+	seen := map[string]bool{}
 	for name, values := range header {
 		attribute, ok := strings.CutPrefix(strings.ToLower(name), headerPrefix)
 		if !ok || len(values) == 0 {
 			continue
 		}
+		if seen[attribute] {
+			return e, fmt.Errorf("%w: %s is given twice", ErrMalformed, attribute)
+		}
+		seen[attribute] = true
 		if err := setAttribute(&e, attribute, percentDecode(values[0])); err != nil {
 			return e, err
 		}
 	}
-	if err := e.SetData(value(header, headerContentType), data); err != nil {
-		return e, fmt.Errorf("%w: %w", ErrMalformed, err)
+	if !seen["specversion"] {
+		return e, fmt.Errorf("%w: no specversion", ErrMalformed)
 	}
-	if err := e.Validate(); err != nil {
-		return e, fmt.Errorf("%w: %w", ErrMalformed, err)
-	}
-	return e, nil
+	return e, e.SetData(value(header, headerContentType), data)
 }
 
 func setAttribute(e *Event, name, value string) error {
@@ -134,10 +166,9 @@ func percentDecode(s string) string {
 	}
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
-		var c byte
 		if s[i] == '%' && i+2 < len(s) {
-			if n, err := fmt.Sscanf(s[i+1:i+3], "%02X", &c); n == 1 && err == nil {
-				b.WriteByte(c)
+			if c, err := strconv.ParseUint(s[i+1:i+3], 16, 8); err == nil {
+				b.WriteByte(byte(c))
 				i += 2
 				continue
 			}

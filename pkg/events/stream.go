@@ -25,6 +25,9 @@ func AuditSubject(tenant, source, action string) string {
 }
 
 func token(s string) string {
+	if s == "" {
+		return "_"
+	}
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '_':
