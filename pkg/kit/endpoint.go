@@ -94,6 +94,9 @@ func (s *Server) register(e *endpoint) error {
 	if e.spec.Service() != s.cfg.Service {
 		return fmt.Errorf("service %s cannot serve %s", s.cfg.Service, e.spec.Name)
 	}
+	if e.fast != nil && e.spec.Access.Has(contract.User) {
+		return fmt.Errorf("%s: a fast handler would answer before the user is verified", e.spec.Name)
+	}
 	e.metrics = s.cfg.Telemetry.operations
 	e.duration = e.metrics.duration.WithLabelValues(e.spec.Name)
 	e.ok = e.metrics.requests.WithLabelValues(e.spec.Name, "ok")

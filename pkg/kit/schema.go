@@ -55,11 +55,11 @@ func (d *decoder) decode(data []byte, request any) *contract.Error {
 	if len(data) == 0 {
 		data = []byte("{}")
 	}
-	if d.plain != nil && d.plain.decode(data, reflect.ValueOf(request).Elem()) {
-		return nil
-	}
 	if len(data) > contract.MaxBody {
 		return contract.Errorf(contract.PayloadTooLarge, "the request body exceeds %d bytes", contract.MaxBody)
+	}
+	if d.plain != nil && d.plain.decode(data, reflect.ValueOf(request).Elem()) {
+		return nil
 	}
 	if !utf8.Valid(data) {
 		return contract.Invalid("", "the request body is not valid UTF-8")
@@ -77,8 +77,8 @@ func (d *decoder) decode(data []byte, request any) *contract.Error {
 			object[name] = string(number)
 		}
 	}
-	if field, ok := normalise(object); !ok {
-		return contract.Invalid(field, "must not contain the character U+0000")
+	if field, wrong := normalise(object); wrong != "" {
+		return contract.Invalid(clip(field, 200), "%s", wrong)
 	}
 	if e := d.validate(object); e != nil {
 		return e
@@ -111,38 +111,47 @@ func parse(data []byte) (any, error) {
 }
 
 // normalise turns numbers into float64, as the validator wants them, and
-// refuses U+0000, which PostgreSQL cannot store. It names the field at fault.
-func normalise(object map[string]any) (field string, ok bool) {
+// refuses U+0000, which PostgreSQL cannot store. It names the field at fault
+// and what is wrong with it.
+func normalise(object map[string]any) (field, wrong string) {
 	for name, value := range object {
-		clean, ok := normaliseValue(value)
-		if !ok || strings.ContainsRune(name, 0) {
-			return strings.ReplaceAll(name, "\x00", "␀"), false
+		clean, wrong := normaliseValue(value)
+		if strings.ContainsRune(name, 0) {
+			wrong = hasNull
+		}
+		if wrong != "" {
+			return strings.ReplaceAll(name, "\x00", "␀"), wrong
 		}
 		object[name] = clean
 	}
-	return "", true
+	return "", ""
 }
 
-func normaliseValue(value any) (any, bool) {
+const hasNull = "must not contain the character U+0000"
+
+func normaliseValue(value any) (clean any, wrong string) {
 	switch v := value.(type) {
 	case json.Number:
 		f, err := v.Float64()
-		return f, err == nil
+		if err != nil {
+			return nil, "holds a number that is too large"
+		}
+		return f, ""
 	case string:
-		return v, !strings.ContainsRune(v, 0)
+		if strings.ContainsRune(v, 0) {
+			return nil, hasNull
+		}
 	case map[string]any:
-		_, ok := normalise(v)
-		return v, ok
+		_, wrong = normalise(v)
+		return v, wrong
 	case []any:
 		for i := range v {
-			clean, ok := normaliseValue(v[i])
-			if !ok {
-				return nil, false
+			if v[i], wrong = normaliseValue(v[i]); wrong != "" {
+				return nil, wrong
 			}
-			v[i] = clean
 		}
 	}
-	return value, true
+	return value, ""
 }
 
 func (d *decoder) validate(object map[string]any) *contract.Error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -56,7 +57,7 @@ type Server struct {
 	mu        sync.Mutex
 	endpoints []*endpoint
 	discovery []*nats.Subscription
-	stopped   bool
+	drained   chan struct{} // made by Stop, closed when nothing is in work
 	work      sync.WaitGroup
 }
 
@@ -246,40 +247,51 @@ func (s *Server) answer(e *endpoint, r *request, out []byte, err error) {
 // replies are on the wire or ctx ends. It is idempotent.
 func (s *Server) Stop(ctx context.Context) error {
 	s.mu.Lock()
-	if s.stopped {
-		s.mu.Unlock()
-		return nil
-	}
-	s.stopped = true
-	subscriptions := s.discovery
-	for _, e := range s.endpoints {
-		subscriptions = append(subscriptions, e.subscriptions...)
-	}
-	s.mu.Unlock()
-
-	drained := make(chan struct{})
-	go func() {
-		defer close(drained)
-		for _, sub := range subscriptions {
-			drain(ctx, sub)
+	if s.drained == nil {
+		s.drained = make(chan struct{})
+		subscriptions := slices.Clone(s.discovery)
+		for _, e := range s.endpoints {
+			subscriptions = append(subscriptions, e.subscriptions...)
 		}
-		s.work.Wait()
-	}()
+		go func() {
+			defer close(s.drained)
+			for _, sub := range subscriptions {
+				s.drain(ctx, sub)
+			}
+			s.work.Wait()
+		}()
+	}
+	drained := s.drained
+	s.mu.Unlock()
 	select {
 	case <-drained:
-		return s.cfg.NATS.FlushWithContext(ctx)
+		return s.flush(ctx)
 	case <-ctx.Done():
 		return fmt.Errorf("service %s: requests still in work: %w", s.cfg.Service, ctx.Err())
 	}
 }
 
+// flush puts the last replies on the wire, if there is one.
+func (s *Server) flush(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second) // the flush insists on a deadline
+	defer cancel()
+	if !s.cfg.NATS.IsConnected() {
+		return nil
+	}
+	return s.cfg.NATS.FlushWithContext(ctx)
+}
+
 // drain unsubscribes and waits until the messages already received have been
-// handed to the callback.
-func drain(ctx context.Context, sub *nats.Subscription) {
+// handed to the callback. Without a connection nobody can be answered.
+func (s *Server) drain(ctx context.Context, sub *nats.Subscription) {
+	if !s.cfg.NATS.IsConnected() {
+		_ = sub.Unsubscribe() // gone already, if it fails
+		return
+	}
 	closed := make(chan struct{})
 	sub.SetClosedHandler(func(string) { close(closed) })
 	if sub.Drain() != nil {
-		return // not connected, or gone already
+		return // gone already
 	}
 	select {
 	case <-closed:

@@ -59,9 +59,10 @@ func migrateService(ctx context.Context, db *sql.DB, service string, progress fu
 			progress(service, result.Source.Path)
 		}
 	}
-	if err != nil || len(applied) == 0 {
+	if err != nil {
 		return err
 	}
+	// Each time: a migration killed before its grants left none.
 	_, err = db.ExecContext(ctx, fmt.Sprintf(grantSQL, schema, role, versionTable))
 	return err
 }
@@ -77,7 +78,8 @@ func up(ctx context.Context, db *sql.DB, service string, files fs.FS) ([]*goose.
 
 // prepareSQL makes role and schema; PostgreSQL has no CREATE ROLE IF NOT
 // EXISTS. A migrating user that is no superuser must become a member of the
-// role so that its connections can take it.
+// role so that its connections can take it. From PostgreSQL 16 on, who creates
+// a role is a member that may administer but not take it: SET asks for that.
 const prepareSQL = `
 DO $$ BEGIN
 	IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '%[1]s') THEN
@@ -86,7 +88,8 @@ DO $$ BEGIN
 		EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL;
 		END;
 	END IF;
-	IF NOT pg_has_role(current_user, '%[1]s', 'MEMBER') THEN
+	IF NOT pg_has_role(current_user, '%[1]s',
+		CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END) THEN
 		GRANT %[2]s TO CURRENT_USER;
 	END IF;
 END $$;

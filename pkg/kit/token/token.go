@@ -93,9 +93,8 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (*Claims, error) {
 		key, keysError = v.keys.PublicKey(ctx, kid)
 		return key, keysError
 	})
-	var known *contract.Error
 	switch {
-	case errors.As(keysError, &known) && known.Code != contract.NotFound:
+	case keysError != nil && !errors.Is(keysError, &contract.Error{Code: contract.NotFound}):
 		return nil, keysError
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return nil, invalid("has expired; log in again")

@@ -74,7 +74,7 @@ func (h *Hasher) Verify(ctx context.Context, hash, password string) (bool, error
 	if len(parts) != 6 || parts[1] != "argon2id" || parts[2] != "v=19" {
 		return false, errFormat
 	}
-	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &m, &t, &p); err != nil {
+	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &m, &t, &p); err != nil || t == 0 || p == 0 {
 		return false, errFormat
 	}
 	salt, saltErr := base64.RawStdEncoding.DecodeString(parts[4])

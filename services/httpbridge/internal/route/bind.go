@@ -58,7 +58,7 @@ func (b *binder) bind(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	}
 	object := map[string]json.RawMessage{}
 	if len(body) > 0 {
-		if err := json.Unmarshal(body, &object); err != nil {
+		if err := json.Unmarshal(body, &object); err != nil || object == nil {
 			return nil, contract.Invalid("", "the request body must be a JSON object")
 		}
 	}
@@ -87,12 +87,13 @@ func (b *binder) bind(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 func (f field) value(name, raw string) (json.RawMessage, error) {
 	switch f.kind {
 	case reflect.Int, reflect.Int64:
-		if _, err := strconv.ParseInt(raw, 10, 64); err != nil {
+		n, err := strconv.ParseInt(raw, 10, 64)
+		if err != nil {
 			return nil, contract.Invalid(name, "must be an integer")
 		}
-		return json.RawMessage(raw), nil
+		return strconv.AppendInt(nil, n, 10), nil
 	case reflect.Bool:
-		if _, err := strconv.ParseBool(raw); err != nil {
+		if raw != "true" && raw != "false" {
 			return nil, contract.Invalid(name, "must be true or false")
 		}
 		return json.RawMessage(raw), nil
