@@ -3,6 +3,7 @@ package dev
 
 import (
 	"encoding/json"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
@@ -17,7 +18,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/buildify/core/pkg/contract"
-	"github.com/buildify/core/pkg/kit/pgserver"
 	"github.com/buildify/core/tests/stack"
 )
 
@@ -101,23 +101,32 @@ func (p *platform) interrupt(t *testing.T) {
 	require.Zero(t, p.cmd.ProcessState.ExitCode(), p.output())
 }
 
-// postmaster finds the private PostgreSQL's process by its data directory.
-func postmaster(t *testing.T, data string) int {
+// dataDirectory is one that the user of root's PostgreSQL can reach, which is
+// not so with t.TempDir's.
+func dataDirectory(t *testing.T) string {
 	t.Helper()
-	var pid int
-	for _, pattern := range []string{data, "/var/lib/buildify", os.TempDir() + "/pg-*"} {
-		files, err := filepath.Glob(filepath.Join(pattern, "*", "*", "postmaster.pid"))
-		require.NoError(t, err)
-		more, err := filepath.Glob(filepath.Join(pattern, "*", "postmaster.pid"))
-		require.NoError(t, err)
-		for _, file := range append(files, more...) {
-			body, err := os.ReadFile(file)
-			if err == nil {
-				pid, err = strconv.Atoi(strings.SplitN(string(body), "\n", 2)[0])
-				require.NoError(t, err)
-			}
+	dir, err := os.MkdirTemp("", "buildify-dev-test-")
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(dir, 0o711))
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	return dir
+}
+
+// postmaster finds the private PostgreSQL's process by its data directory.
+func postmaster(t *testing.T, data string) (pid int) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir(data, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || filepath.Base(path) != "postmaster.pid" {
+			return err
 		}
-	}
+		body, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		pid, err = strconv.Atoi(strings.SplitN(string(body), "\n", 2)[0])
+		return err
+	}))
+	require.NotZero(t, pid)
 	return pid
 }
 
@@ -171,10 +180,9 @@ func regexpData(t *testing.T, banner string) string {
 
 func TestDevKeepsItsDataAndRecoversFromAKill(t *testing.T) {
 	t.Parallel()
-	data := filepath.Join(t.TempDir(), "data")
+	data := dataDirectory(t)
 	first := start(t, "--data", data)
 	pid := postmaster(t, data)
-	require.NotZero(t, pid)
 	require.NoError(t, first.cmd.Process.Kill())
 	<-first.exited
 	require.Eventually(t, func() bool { return !alive(pid) }, stack.Timeout, 20*time.Millisecond, "no orphan PostgreSQL")
@@ -189,7 +197,6 @@ func TestDevKeepsItsDataAndRecoversFromAKill(t *testing.T) {
 	pid = postmaster(t, data)
 	second.interrupt(t)
 	require.False(t, alive(pid), "Ctrl-C leaves no PostgreSQL")
-	require.NoError(t, pgserver.Remove(stack.Context(t), filepath.Join(data, "postgres")))
 }
 
 func TestATakenPortIsOneLineThatNamesItAndTheFlag(t *testing.T) {
