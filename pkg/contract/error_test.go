@@ -24,7 +24,9 @@ func declaredCodes(t *testing.T) []Code {
 	ast.Inspect(file, func(n ast.Node) bool {
 		if v, ok := n.(*ast.ValueSpec); ok {
 			if kind, ok := v.Type.(*ast.Ident); ok && kind.Name == "Code" {
-				codes = append(codes, Code(strings.Trim(v.Values[0].(*ast.BasicLit).Value, `"`)))
+				if literal, ok := v.Values[0].(*ast.BasicLit); ok {
+					codes = append(codes, Code(strings.Trim(literal.Value, `"`)))
+				}
 			}
 		}
 		return true
