@@ -79,7 +79,7 @@ type JWK struct {
 // CreateUser adds a person to a tenant.
 var CreateUser = Register[CreateUserRequest, CreateUserResponse](Spec{
 	Name: "auth.create_user", Access: Internal, Audit: AuditMutation, Timeout: 10 * time.Second,
-	Errors:  []Code{AlreadyExists, NotFound},
+	Errors:  []Code{AlreadyExists, NotFound, RateLimited},
 	Summary: "Creates a user with a password in a tenant.",
 })
 
@@ -175,7 +175,7 @@ var ListMembers = Register[SnapshotRequest, ListMembersResponse](Spec{
 // SnapshotRequest pages through a snapshot.
 type SnapshotRequest struct {
 	Cursor string `json:"cursor,omitempty" maxLength:"200"`
-	Limit  int    `json:"limit,omitempty" minimum:"1" maximum:"5000"`
+	Limit  int    `json:"limit,omitempty" minimum:"1" maximum:"500"`
 }
 
 // ListMembersResponse is one page of members.

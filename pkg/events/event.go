@@ -3,6 +3,7 @@
 package events
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -91,11 +92,13 @@ func Make(eventType, source, streamSubject string, extensions map[string]string,
 	for name, value := range extensions {
 		e.SetExtension(name, value)
 	}
-	raw, err := json.Marshal(data)
-	if err != nil {
+	var raw bytes.Buffer
+	enc := json.NewEncoder(&raw)
+	enc.SetEscapeHTML(false) // else "<" takes six bytes for one
+	if err := enc.Encode(data); err != nil {
 		return e, fmt.Errorf("event data: %w", err)
 	}
-	if err := e.SetData(cloudevents.ApplicationJSON, json.RawMessage(raw)); err != nil {
+	if err := e.SetData(cloudevents.ApplicationJSON, bytes.TrimSuffix(raw.Bytes(), []byte("\n"))); err != nil {
 		return e, fmt.Errorf("event data: %w", err)
 	}
 	if err := e.Validate(); err != nil {

@@ -37,19 +37,24 @@ func token(s string) string {
 	}, s)
 }
 
-// streams are what the platform keeps, as DESIGN's event chapter decides:
-// files, refusing what does not fit, never deleted or purged by a client.
+// streams are what the platform keeps: files, never deleted or purged by a
+// client. AUDIT refuses what does not fit, so that nothing acknowledged is
+// lost. EVENTS drops its oldest instead: who follows it starts from a
+// snapshot, and a change that could not be told would leave what it revokes in
+// force (docs/adr/0011-events-drop-their-oldest.md).
 var streams = map[string]jetstream.StreamConfig{
 	EventsStream: {
 		Description: "Committed changes of every service.",
 		Subjects:    []string{"core.events.>"},
 		MaxBytes:    256 << 20,
+		Discard:     jetstream.DiscardOld,
 		MaxAge:      30 * 24 * time.Hour,
 	},
 	AuditStream: {
 		Description: "Audit events on their way into PostgreSQL and to audit consumers.",
 		Subjects:    []string{"core.audit.events.>"},
 		MaxBytes:    1 << 30,
+		Discard:     jetstream.DiscardNew,
 		MaxAge:      30 * 24 * time.Hour,
 	},
 }
@@ -63,7 +68,6 @@ func Ensure(ctx context.Context, js jetstream.JetStream, name string, replicas i
 	}
 	cfg.Name = name
 	cfg.Storage = jetstream.FileStorage
-	cfg.Discard = jetstream.DiscardNew
 	cfg.DenyDelete, cfg.DenyPurge = true, true
 	cfg.Duplicates = 2 * time.Minute
 	cfg.Replicas = max(replicas, 1)

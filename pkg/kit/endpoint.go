@@ -1,6 +1,7 @@
 package kit
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -30,6 +31,7 @@ type endpoint struct {
 	spec          *contract.Spec
 	serve         func(ctx context.Context, data []byte) ([]byte, error)
 	fast          func(ctx context.Context, data []byte) (out []byte, done bool, err error)
+	slots         chan struct{} // one for each request in work
 	subscriptions []*nats.Subscription
 
 	metrics  *operationMetrics
@@ -70,7 +72,7 @@ func handle[Req, Resp any](s *Server, op contract.Operation[Req, Resp],
 			if err != nil {
 				return nil, err
 			}
-			return json.Marshal(response)
+			return encode(response)
 		},
 	}
 	if fast != nil {
@@ -83,11 +85,21 @@ func handle[Req, Resp any](s *Server, op contract.Operation[Req, Resp],
 			if !done || err != nil {
 				return nil, done, err
 			}
-			out, err := json.Marshal(response)
+			out, err := encode(response)
 			return out, true, err
 		}
 	}
 	return s.register(e)
+}
+
+// encode renders an answer. It is JSON under nosniff, so "<" stays "<": what a
+// module recorded comes back as long as it was.
+func encode(response any) ([]byte, error) {
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(response)
+	return bytes.TrimSuffix(out.Bytes(), []byte("\n")), err
 }
 
 func (s *Server) register(e *endpoint) error {
@@ -97,6 +109,7 @@ func (s *Server) register(e *endpoint) error {
 	if e.fast != nil && e.spec.Access.Has(contract.User) {
 		return fmt.Errorf("%s: a fast handler would answer before the user is verified", e.spec.Name)
 	}
+	e.slots = make(chan struct{}, s.cfg.Concurrency)
 	e.metrics = s.cfg.Telemetry.operations
 	e.duration = e.metrics.duration.WithLabelValues(e.spec.Name)
 	e.ok = e.metrics.requests.WithLabelValues(e.spec.Name, "ok")

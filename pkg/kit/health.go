@@ -3,6 +3,7 @@ package kit
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -69,6 +70,9 @@ func (h *Health) Missing(ctx context.Context) []string {
 	if time.Since(h.checked) < time.Second {
 		return h.missing
 	}
+	// Not under the first asker's context: the answer is kept for the others.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
 	h.missing = nil
 	if !h.nats.IsConnected() {
 		h.missing = append(h.missing, "nats")
@@ -130,4 +134,22 @@ func StartOps(ctx context.Context, address string, telemetry *Telemetry, health 
 func (s *OpsServer) URL() string { return "http://" + s.listener.Addr().String() }
 
 // Stop closes the server.
-func (s *OpsServer) Stop(ctx context.Context) error { return s.server.Shutdown(ctx) }
+func (s *OpsServer) Stop(ctx context.Context) error { return ShutdownHTTP(ctx, s.server) }
+
+// ShutdownHTTP lets requests in work finish, for half of the time that ctx has
+// left, five seconds at most, and then cuts off who is still sending: one slow
+// client must not use up what the rest of a stop needs.
+func ShutdownHTTP(ctx context.Context, server *http.Server) error {
+	patience := 5 * time.Second
+	if deadline, ok := ctx.Deadline(); ok {
+		patience = min(patience, time.Until(deadline)/2)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := server.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
+		return server.Close()
+	} else if err != nil {
+		return err
+	}
+	return nil
+}

@@ -72,6 +72,11 @@ func (d *decoder) decode(data []byte, request any) *contract.Error {
 	if !ok {
 		return contract.Invalid("", "the request body must be a JSON object")
 	}
+	// What is checked is the last of two members of one name; what would be
+	// read, where that is null, is the first.
+	if name, twice := repeated(data); twice {
+		return contract.Invalid(clip(name, 200), "is given twice")
+	}
 	for _, name := range d.ids {
 		if number, ok := object[name].(json.Number); ok {
 			object[name] = string(number)
@@ -110,12 +115,37 @@ func parse(data []byte) (any, error) {
 	return raw, nil
 }
 
+// repeated names a member that a JSON object, known to be well-formed, has
+// twice.
+func repeated(data []byte) (name string, twice bool) {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	seen := map[string]bool{}
+	for _, err := dec.Token(); err == nil && dec.More(); { // the brace, then members
+		key, _ := dec.Token()
+		name, _ = key.(string)
+		if seen[name] {
+			return name, true
+		}
+		seen[name] = true
+		var value json.RawMessage
+		err = dec.Decode(&value)
+	}
+	return "", false
+}
+
 // normalise turns numbers into float64, as the validator wants them, and
 // refuses U+0000, which PostgreSQL cannot store. It names the field at fault
 // and what is wrong with it.
 func normalise(object map[string]any) (field, wrong string) {
+	return normaliseAt(object, maxDepth)
+}
+
+// maxDepth of a request's JSON: readers of our answers stop at some depth too.
+const maxDepth = 64
+
+func normaliseAt(object map[string]any, depth int) (field, wrong string) {
 	for name, value := range object {
-		clean, wrong := normaliseValue(value)
+		clean, wrong := normaliseValue(value, depth-1)
 		if strings.ContainsRune(name, 0) {
 			wrong = hasNull
 		}
@@ -129,7 +159,10 @@ func normalise(object map[string]any) (field, wrong string) {
 
 const hasNull = "must not contain the character U+0000"
 
-func normaliseValue(value any) (clean any, wrong string) {
+func normaliseValue(value any, depth int) (clean any, wrong string) {
+	if depth < 0 {
+		return nil, fmt.Sprintf("is nested more than %d levels deep", maxDepth)
+	}
 	switch v := value.(type) {
 	case json.Number:
 		f, err := v.Float64()
@@ -142,11 +175,11 @@ func normaliseValue(value any) (clean any, wrong string) {
 			return nil, hasNull
 		}
 	case map[string]any:
-		_, wrong = normalise(v)
+		_, wrong = normaliseAt(v, depth)
 		return v, wrong
 	case []any:
 		for i := range v {
-			if v[i], wrong = normaliseValue(v[i]); wrong != "" {
+			if v[i], wrong = normaliseValue(v[i], depth-1); wrong != "" {
 				return nil, wrong
 			}
 		}

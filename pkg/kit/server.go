@@ -36,8 +36,9 @@ type ServerConfig struct {
 	Version   string
 	NATS      *nats.Conn
 	Telemetry *Telemetry
-	// Concurrency bounds the requests in work at once, beyond which callers
-	// are told unavailable; 256 when zero. Fast handlers do not count.
+	// Concurrency bounds the requests of one operation in work at once, beyond
+	// which callers are told unavailable; 64 when zero. Fast handlers do not
+	// count. An operation that is flooded takes no place from the others.
 	Concurrency int
 	// Users and Permissions serve the User operations; while nil those are
 	// refused.
@@ -52,7 +53,6 @@ type Server struct {
 	cfg   ServerConfig
 	id    string
 	start time.Time
-	slots chan struct{}
 
 	mu        sync.Mutex
 	endpoints []*endpoint
@@ -65,19 +65,21 @@ type Server struct {
 // operations.
 func NewServer(cfg ServerConfig) (*Server, error) {
 	if cfg.Concurrency == 0 {
-		cfg.Concurrency = 256
+		cfg.Concurrency = 64
 	}
 	s := &Server{
 		cfg:   cfg,
 		id:    uuid.NewString(),
 		start: time.Now(),
-		slots: make(chan struct{}, cfg.Concurrency),
 	}
 	if err := s.answerDiscovery(); err != nil {
 		return nil, fmt.Errorf("service %s: discovery: %w", cfg.Service, err)
 	}
 	return s, nil
 }
+
+// maxFastBody bounds the requests of operations with a FastHandler, in bytes.
+const maxFastBody = 16 << 10
 
 // request is one message on its way through an endpoint.
 type request struct {
@@ -104,11 +106,18 @@ func (s *Server) receive(e *endpoint, msg *nats.Msg) {
 		s.answer(e, r, nil, refused)
 		return
 	}
-	if e.fast != nil && s.serveFast(e, r) {
-		return
+	if e.fast != nil {
+		// Decoded on this goroutine, where everybody else waits.
+		if len(msg.Data) > maxFastBody {
+			s.answer(e, r, nil, contract.Errorf(contract.PayloadTooLarge, "the request body exceeds %d bytes", maxFastBody))
+			return
+		}
+		if s.serveFast(e, r) {
+			return
+		}
 	}
 	select {
-	case s.slots <- struct{}{}:
+	case e.slots <- struct{}{}:
 	default:
 		s.answer(e, r, nil, contract.Errorf(contract.Unavailable, "the service is at its limit; try again"))
 		return
@@ -117,7 +126,7 @@ func (s *Server) receive(e *endpoint, msg *nats.Msg) {
 	s.cfg.Telemetry.operations.inflight.Inc()
 	go func() {
 		defer func() {
-			<-s.slots
+			<-e.slots
 			s.cfg.Telemetry.operations.inflight.Dec()
 			s.work.Done()
 		}()
@@ -238,7 +247,13 @@ func (s *Server) answer(e *endpoint, r *request, out []byte, err error) {
 		reply = errorReply(r.msg.Reply, wire)
 	}
 	e.observe(r, code)
-	if err := s.cfg.NATS.PublishMsg(reply); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
+	err = s.cfg.NATS.PublishMsg(reply)
+	if errors.Is(err, nats.ErrMaxPayload) {
+		tooLarge := contract.Errorf(contract.InternalError, "the answer is too large to be sent; ask for less, with a limit or a filter")
+		tooLarge.RequestID = r.call.requestID()
+		err = errors.Join(err, s.cfg.NATS.PublishMsg(errorReply(r.msg.Reply, tooLarge)))
+	}
+	if err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
 		s.cfg.Telemetry.Log.Warn("reply not sent", "operation", e.spec.Name, "request_id", r.call.requestID(), "error", err)
 	}
 }

@@ -59,7 +59,7 @@ func NewID() string { return uuid.Must(uuid.NewV7()).String() }
 // long it may be. The cursor is the last id of the page before.
 func SnapshotPage(r *contract.SnapshotRequest) (after string, limit int, err error) {
 	if limit = r.Limit; limit == 0 {
-		limit = 1000
+		limit = 200
 	}
 	if r.Cursor == "" {
 		return uuid.Nil.String(), limit, nil

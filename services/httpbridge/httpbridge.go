@@ -134,7 +134,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	var err error
 	if s.server != nil {
 		s.health.Drain()
-		err = s.server.Shutdown(ctx)
+		err = kit.ShutdownHTTP(ctx, s.server)
 	} else if s.listener != nil {
 		err = s.listener.Close()
 	}

@@ -107,7 +107,7 @@ func (d *Directory) load(ctx context.Context, client *kit.Client, parts Part) er
 func pages[Resp any](ctx context.Context, client *kit.Client,
 	op contract.Operation[contract.SnapshotRequest, Resp], take func(*Resp) (next string),
 ) error {
-	request := &contract.SnapshotRequest{Limit: 2000}
+	request := &contract.SnapshotRequest{} // the owner knows how much fits an answer
 	for {
 		page, err := kit.Call(ctx, client, op, request)
 		switch {

@@ -61,6 +61,7 @@ type Relay struct {
 
 	published prometheus.Counter
 	failures  prometheus.Counter
+	waiting   prometheus.Gauge
 }
 
 // Start begins relaying; Stop ends it.
@@ -76,7 +77,10 @@ func Start(db *database.DB, js jetstream.JetStream, service string, log *slog.Lo
 			Name: "buildify_outbox_failures_total", Help: "Rounds of the outbox relay that failed.", ConstLabels: labels,
 		}),
 	}
-	metrics.MustRegister(r.published, r.failures)
+	r.waiting = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "buildify_outbox_waiting", Help: "Events that the last round of the relay found waiting; steadily above zero, changes are not told.", ConstLabels: labels,
+	})
+	metrics.MustRegister(r.published, r.failures, r.waiting)
 	r.done.Go(func() { r.run(ctx) })
 	return r
 }
@@ -143,6 +147,7 @@ func (r *Relay) round(ctx context.Context) (int, error) {
 		if err != nil {
 			return err
 		}
+		r.waiting.Set(float64(len(waiting)))
 		var sent []int64
 		for _, w := range waiting {
 			if err = r.publish(ctx, w.Event); err != nil {

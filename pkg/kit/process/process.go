@@ -240,5 +240,8 @@ func WriteFile(path string, body []byte) error {
 	if err := errors.Join(writeErr, file.Sync(), file.Close()); err != nil {
 		return errors.Join(err, os.Remove(file.Name()))
 	}
-	return os.Rename(file.Name(), path)
+	if err := os.Rename(file.Name(), path); err != nil {
+		return errors.Join(err, os.Remove(file.Name()))
+	}
+	return nil
 }

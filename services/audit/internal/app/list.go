@@ -15,7 +15,12 @@ import (
 	"github.com/buildify/core/services/audit/internal/store/db"
 )
 
-const defaultPage = 50
+const (
+	defaultPage = 50
+	// pageBytes bounds a page, which is one message on the bus; a page that it
+	// cuts short goes on at its cursor.
+	pageBytes = 900 << 10
+)
 
 // List answers audit.list for the tenant of the verified user. The cursor is
 // the sequence that the next page begins before.
@@ -44,7 +49,13 @@ func (a *App) List(ctx context.Context, r *contract.ListAuditRequest) (*contract
 		return nil, err
 	}
 	response := &contract.ListAuditResponse{Items: make([]contract.AuditEvent, 0, len(rows))}
+	more, size := len(rows) == limit, 0
 	for _, row := range rows {
+		// An event's answer holds its received data and some members more.
+		if size += len(row.Received) + 512; size > pageBytes && len(response.Items) > 0 {
+			more = true
+			break
+		}
 		var data record.Data
 		if err := json.Unmarshal(row.Received, &data); err != nil {
 			return nil, fmt.Errorf("audit event %s: %w", row.ID, err)
@@ -55,8 +66,8 @@ func (a *App) List(ctx context.Context, r *contract.ListAuditRequest) (*contract
 			Details: details(data.Details),
 		})
 	}
-	if len(rows) == limit {
-		response.NextCursor = strconv.FormatInt(rows[limit-1].TenantSeq, 10)
+	if more {
+		response.NextCursor = strconv.FormatInt(response.Items[len(response.Items)-1].Sequence, 10)
 	}
 	return response, nil
 }

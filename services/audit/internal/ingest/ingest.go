@@ -5,17 +5,20 @@
 package ingest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,12 +30,15 @@ import (
 )
 
 const (
-	durable  = "audit_ingest"
-	batch    = 500
-	ackWait  = 10 * time.Second      // after a kill, what was fetched is delivered again this late
-	linger   = 20 * time.Millisecond // how long a batch may wait for company
-	idle     = 5 * time.Second
-	tryAgain = time.Second
+	durable = "audit_ingest"
+	// batchBytes bounds a batch; the bus cuts off a reader that is further
+	// behind than max_pending.
+	batchBytes = 2 << 20
+	unacked    = 4000
+	ackWait    = 10 * time.Second      // after a kill, what was fetched is delivered again this late
+	linger     = 20 * time.Millisecond // how long a batch may wait for company
+	idle       = 5 * time.Second
+	tryAgain   = time.Second
 )
 
 // Ingester is one replica's share of the work: replicas split the stream.
@@ -50,7 +56,7 @@ type Ingester struct {
 // Start finds or makes the durable consumer and begins.
 func Start(ctx context.Context, d *database.DB, js jetstream.JetStream, log *slog.Logger, metrics prometheus.Registerer) (*Ingester, error) {
 	consumer, err := js.CreateOrUpdateConsumer(ctx, events.AuditStream, jetstream.ConsumerConfig{
-		Durable: durable, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: 8 * batch,
+		Durable: durable, AckPolicy: jetstream.AckExplicitPolicy, AckWait: ackWait, MaxAckPending: unacked,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("audit ingest: %w", err)
@@ -65,11 +71,12 @@ func Start(ctx context.Context, d *database.DB, js jetstream.JetStream, log *slo
 			Name: "buildify_audit_dead_letter_total", Help: "Messages of the audit stream that were no audit event.",
 		}),
 		lag: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "buildify_audit_lag_messages", Help: "Audit events in the stream behind the last one fetched.",
+			Name: "buildify_audit_lag_messages", Help: "Audit events in the stream that are not stored yet.",
 		}),
 	}
 	metrics.MustRegister(i.stored, i.poison, i.lag)
 	i.done.Go(func() { i.run(working) })
+	i.done.Go(func() { i.watch(working) })
 	return i, nil
 }
 
@@ -79,12 +86,32 @@ func (i *Ingester) Stop() {
 	i.done.Wait()
 }
 
+// watch keeps the lag: what is still to be delivered, and what was delivered
+// and is not acknowledged.
+func (i *Ingester) watch(ctx context.Context) {
+	ticker := time.NewTicker(idle)
+	defer ticker.Stop()
+	for {
+		if info, err := i.consumer.Info(ctx); err == nil {
+			i.lag.Set(float64(info.NumPending) + float64(info.NumAckPending))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
 func (i *Ingester) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		messages, err := i.fetch(ctx)
 		if err == nil && len(messages) > 0 {
 			// Not cut short by Stop: what was fetched is finished.
 			err = i.ingest(context.WithoutCancel(ctx), messages)
+			if refused(err) {
+				err = i.ingestSingly(context.WithoutCancel(ctx), messages)
+			}
 		}
 		if err != nil && ctx.Err() == nil {
 			i.log.Warn("audit events not stored; will try again", "error", err)
@@ -94,6 +121,30 @@ func (i *Ingester) run(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// refused reports whether the database finds fault with the data, rather than
+// being out of order itself: classes 22, data exception, 23, integrity, and
+// 54, program limit exceeded.
+func refused(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && (strings.HasPrefix(pg.Code, "22") || strings.HasPrefix(pg.Code, "23") || strings.HasPrefix(pg.Code, "54"))
+}
+
+// ingestSingly keeps one message that the database refuses from holding up
+// the rest of its batch: it alone becomes poison.
+func (i *Ingester) ingestSingly(ctx context.Context, messages []jetstream.Msg) error {
+	for _, msg := range messages {
+		err := i.ingest(ctx, []jetstream.Msg{msg})
+		if refused(err) {
+			i.log.Error("audit event refused by the database: kept as dead letter", "subject", msg.Subject(), "error", err)
+			err = i.store(ctx, []jetstream.Msg{msg}, nil, []db.StorePoisonParams{poisonOf(msg, err)})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fetch waits for a first message and then takes what is there or arrives
@@ -109,14 +160,11 @@ func (i *Ingester) fetch(ctx context.Context) ([]jetstream.Msg, error) {
 	if len(messages) == 0 {
 		return nil, ignoreTimeout(first.Error())
 	}
-	more, err := i.consumer.Fetch(batch-1, jetstream.FetchMaxWait(linger))
+	more, err := i.consumer.FetchBytes(batchBytes, jetstream.FetchMaxWait(linger))
 	if err != nil {
 		return nil, err
 	}
 	messages = append(messages, collect(more)...)
-	if meta, err := messages[len(messages)-1].Metadata(); err == nil {
-		i.lag.Set(float64(meta.NumPending))
-	}
 	return messages, ignoreTimeout(more.Error())
 }
 
@@ -137,8 +185,6 @@ func ignoreTimeout(err error) error {
 
 // ingest stores a batch and acknowledges it.
 func (i *Ingester) ingest(ctx context.Context, messages []jetstream.Msg) error {
-	ctx, cancel := context.WithTimeout(ctx, ackWait)
-	defer cancel()
 	var rows []db.AuditEvent
 	var bad []db.StorePoisonParams
 	for _, msg := range messages {
@@ -149,6 +195,14 @@ func (i *Ingester) ingest(ctx context.Context, messages []jetstream.Msg) error {
 		}
 		rows = append(rows, row)
 	}
+	return i.store(ctx, messages, rows, bad)
+}
+
+// store stores what was read of messages in one transaction, and acknowledges
+// them.
+func (i *Ingester) store(ctx context.Context, messages []jetstream.Msg, rows []db.AuditEvent, bad []db.StorePoisonParams) error {
+	ctx, cancel := context.WithTimeout(ctx, ackWait)
+	defer cancel()
 	stored := 0
 	err := i.db.In(ctx, database.Everything, func(tx pgx.Tx) (err error) {
 		q := db.New(tx)
@@ -157,7 +211,7 @@ func (i *Ingester) ingest(ctx context.Context, messages []jetstream.Msg) error {
 				return err
 			}
 		}
-		stored, err = store(ctx, q, rows)
+		stored, err = place(ctx, q, rows)
 		return err
 	})
 	if err != nil {
@@ -184,34 +238,43 @@ func read(msg jetstream.Msg) (db.AuditEvent, error) {
 	if err := json.Unmarshal(e.Data(), &data); err != nil {
 		return db.AuditEvent{}, err
 	}
-	tenant := events.Extension(e, events.TenantID)
-	for _, id := range []string{e.ID(), tenant, data.UserID} {
-		if _, err := uuid.Parse(id); err != nil {
+	ids := [3]string{e.ID(), events.Extension(e, events.TenantID), data.UserID}
+	for i, id := range ids {
+		parsed, err := uuid.Parse(id)
+		if err != nil {
 			return db.AuditEvent{}, err
 		}
+		ids[i] = parsed.String() // as the database gives them back
 	}
+	id, tenant, user := ids[0], ids[1], ids[2]
 	if e.Type() != record.Type {
 		return db.AuditEvent{}, fmt.Errorf("type %s is not an audit event", e.Type())
 	}
 	return db.AuditEvent{
-		TenantID: tenant, ID: e.ID(), MessageID: events.MessageID(tenant, data.Source, e.ID(), e.Data()),
-		OccurredAt: e.Time(), UserID: data.UserID, Source: data.Source, Action: data.Action,
+		TenantID: tenant, ID: id, MessageID: events.MessageID(tenant, data.Source, id, e.Data()),
+		OccurredAt: e.Time(), UserID: user, Source: data.Source, Action: data.Action,
 		ResourceType: data.ResourceType, ResourceID: data.ResourceID, RequestID: data.RequestID, Received: e.Data(),
 	}, nil
 }
 
 func poisonOf(msg jetstream.Msg, reason error) db.StorePoisonParams {
-	headers, _ := json.Marshal(msg.Headers()) // a map of strings
-	p := db.StorePoisonParams{Subject: msg.Subject(), Headers: headers, Data: msg.Data(), Reason: reason.Error()}
+	headers, _ := json.Marshal(msg.Headers())                               // a map of strings
+	headers = bytes.ReplaceAll(headers, []byte(`\u0000`), []byte(`\ufffd`)) // which jsonb refuses
+	p := db.StorePoisonParams{Subject: storable(msg.Subject()), Headers: headers, Data: msg.Data(), Reason: storable(reason.Error())}
 	if meta, err := msg.Metadata(); err == nil {
 		p.StreamSeq = int64(meta.Sequence.Stream)
 	}
 	return p
 }
 
-// store gives the rows that are new their places in the trails, without gaps,
+// storable replaces what PostgreSQL's text cannot hold.
+func storable(s string) string {
+	return strings.ReplaceAll(strings.ToValidUTF8(s, "\ufffd"), "\x00", "\ufffd")
+}
+
+// place gives the rows that are new their places in the trails, without gaps,
 // and stores them. The heads' locks keep replicas apart, tenant by tenant.
-func store(ctx context.Context, q *db.Queries, rows []db.AuditEvent) (int, error) {
+func place(ctx context.Context, q *db.Queries, rows []db.AuditEvent) (int, error) {
 	if len(rows) == 0 {
 		return 0, nil
 	}

@@ -17,11 +17,14 @@ func (a *App) CreateUser(ctx context.Context, r *contract.CreateUserRequest) (*c
 	if err := a.Directory.AwaitTenant(ctx, tenant); err != nil {
 		return nil, err
 	}
+	email := normaliseEmail(r.Email)
+	if strings.ContainsAny(email, "<>\" ") {
+		return nil, contract.Invalid("email", "must be a bare address such as anna@example.com")
+	}
 	hash, err := a.Hasher.Hash(ctx, r.Password)
 	if err != nil {
-		return nil, err
+		return nil, busy(err)
 	}
-	email := normaliseEmail(r.Email)
 	username := r.Username
 	if username == "" {
 		username, _, _ = strings.Cut(email, "@")

@@ -28,11 +28,8 @@ func (a *App) Login(ctx context.Context, r *contract.LoginRequest) (*contract.Lo
 		return nil, err
 	}
 	match, err := a.Hasher.Verify(ctx, row.PasswordHash, r.Password)
-	if errors.Is(err, password.ErrBusy) {
-		return nil, contract.Errorf(contract.RateLimited, "too many people log in at once; try again")
-	}
 	if err != nil {
-		return nil, err
+		return nil, busy(err)
 	}
 	tenant, active := a.Directory.TenantOf(row.ID)
 	if !match || !active {
@@ -48,6 +45,14 @@ func (a *App) Login(ctx context.Context, r *contract.LoginRequest) (*contract.Lo
 			ID: row.ID, Email: row.Email, Username: row.Username, TenantID: tenant.ID, TenantCode: tenant.Code,
 		},
 	}, nil
+}
+
+// busy tells that there are more passwords to hash than there is time for.
+func busy(err error) error {
+	if errors.Is(err, password.ErrBusy) {
+		return contract.Errorf(contract.RateLimited, "too many people log in at once; try again")
+	}
+	return err
 }
 
 func normaliseEmail(email string) string { return strings.ToLower(strings.TrimSpace(email)) }

@@ -22,6 +22,9 @@ const (
 	// again: what a lost revocation event could cost at most.
 	Lifetime = 10 * time.Second
 	maxKnown = 10_000
+	// strangers bounds the keys never seen before that are asked about at
+	// once, so that a flood of forged ones leaves room for those that expire.
+	strangers = 16
 )
 
 // Keys verifies API keys with service auth and remembers the valid ones by
@@ -30,6 +33,7 @@ const (
 type Keys struct {
 	client   *kit.Client
 	follower *events.Follower
+	asking   chan struct{} // one for each stranger being asked about
 
 	mu      sync.RWMutex
 	known   map[[32]byte]known
@@ -43,7 +47,7 @@ type known struct {
 
 // Start returns Keys that follow revocations.
 func Start(ctx context.Context, client *kit.Client, js jetstream.JetStream, log *slog.Logger) (*Keys, error) {
-	k := &Keys{client: client, known: map[[32]byte]known{}}
+	k := &Keys{client: client, known: map[[32]byte]known{}, asking: make(chan struct{}, strangers)}
 	var err error
 	k.follower, err = events.Follow(ctx, js, events.EventsStream, []string{events.KeyEnded.Subject("*")}, func(e events.Event) {
 		var ended events.KeyRevoked
@@ -78,6 +82,14 @@ func (k *Keys) Verify(ctx context.Context, raw string) (*contract.VerifyKeyRespo
 	}
 	if _, err := contract.ParseAPIKey(raw); err != nil {
 		return nil, &contract.Error{Code: contract.Unauthenticated, Field: contract.HeaderAPIKey, Message: "the API key is not valid"}
+	}
+	if !ok {
+		select {
+		case k.asking <- struct{}{}:
+			defer func() { <-k.asking }()
+		default:
+			return nil, contract.Errorf(contract.RateLimited, "too many new API keys at once; try again")
+		}
 	}
 	key, err := kit.Call(ctx, k.client, contract.VerifyKey, &contract.VerifyKeyRequest{APIKey: raw})
 	if err != nil {

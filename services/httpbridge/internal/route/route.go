@@ -92,17 +92,17 @@ type exchange struct {
 }
 
 func (rt *Router) serve(w http.ResponseWriter, r *http.Request, b *binder, call *exchange) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(r.Context(), call.spec.Timeout)
-	defer cancel()
-	if err := rt.authenticate(ctx, r, call); err != nil {
+	if err := rt.authenticate(r.Context(), r, call); err != nil {
 		return nil, err
 	}
-	ctx, span := rt.span(ctx, r, call)
+	ctx, span := rt.span(r.Context(), r, call)
 	defer span.End()
-	body, err := b.bind(w, r)
+	body, err := b.bind(w, r) // as slow as the client is; the server's timeouts bound it
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, call.spec.Timeout)
+	defer cancel()
 	return rt.Client.Do(ctx, call.spec, kit.Outgoing{
 		Principal: call.principal, Authorization: r.Header.Get("Authorization"), RequestID: call.id, Body: body,
 	})

@@ -1,0 +1,396 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/events"
+	"github.com/buildify/core/pkg/kit"
+	"github.com/buildify/core/pkg/kit/database"
+	"github.com/buildify/core/pkg/kit/directory"
+	"github.com/buildify/core/pkg/kit/kittest"
+	"github.com/buildify/core/pkg/kit/token"
+	"github.com/buildify/core/services/auth/internal/password"
+	"github.com/buildify/core/services/auth/internal/secret"
+)
+
+func TestMain(m *testing.M) { kittest.Main(m) }
+
+// limit bounds every wait; nothing waits that long unless a test fails.
+const limit = 20 * time.Second
+
+func migrate(ctx context.Context, url string) error { return database.Migrate(ctx, url, nil) }
+
+func bounded(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func open(t testing.TB, url string) *database.DB {
+	t.Helper()
+	db, err := database.Open(bounded(t), url, "auth", 4)
+	require.NoError(t, err)
+	t.Cleanup(db.Close)
+	return db
+}
+
+func newBox(t testing.TB, letter string) *secret.Box {
+	t.Helper()
+	box, err := secret.NewBox([]byte(strings.Repeat(letter, secret.MinLength)))
+	require.NoError(t, err)
+	return box
+}
+
+// world is the operations on a database of their own, with one tenant.
+type world struct {
+	*App
+	tenant    string
+	committed int
+	revoked   []string
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	db, box := open(t, kittest.Database(t, migrate)), newBox(t, "a")
+	signer, err := NewSigner(bounded(t), db, box)
+	require.NoError(t, err)
+	w := &world{tenant: kit.NewID(), App: &App{
+		DB: db, Directory: directory.New(nil), Box: box, Signer: signer, Hasher: password.NewHasher(2),
+		Verifier: token.NewVerifier(keySet(db)),
+	}}
+	w.Committed = func() { w.committed++ }
+	w.KeyRevoked = func(_ context.Context, id string) { w.revoked = append(w.revoked, id) }
+	w.activate(true, 1)
+	return w
+}
+
+func keySet(db *database.DB) *token.KeySet {
+	return &token.KeySet{Fetch: func(ctx context.Context) (*contract.JWKSResponse, error) { return PublicKeys(ctx, db) }}
+}
+
+func (w *world) activate(active bool, revision int64) {
+	w.Directory.PutTenant(contract.Tenant{ID: w.tenant, Code: "ACME", IsActive: active, Revision: revision})
+}
+
+const goodPassword = "correct horse battery"
+
+func (w *world) user(t testing.TB, email string) string {
+	t.Helper()
+	r, err := w.CreateUser(bounded(t), &contract.CreateUserRequest{TenantID: contract.ID(w.tenant), Email: email, Password: goodPassword})
+	require.NoError(t, err)
+	return r.ID
+}
+
+func (w *world) login(t testing.TB, email, password string) (*contract.LoginResponse, error) {
+	t.Helper()
+	return w.Login(bounded(t), &contract.LoginRequest{Email: email, Password: password})
+}
+
+// outbox is the events that wait.
+func (w *world) outbox(t testing.TB) (waiting []events.Event) {
+	t.Helper()
+	rows, err := w.DB.Query(bounded(t), "SELECT event FROM outbox ORDER BY id")
+	require.NoError(t, err)
+	raw, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	require.NoError(t, err)
+	for _, data := range raw {
+		var e events.Event
+		require.NoError(t, e.UnmarshalJSON(data))
+		waiting = append(waiting, e)
+	}
+	return waiting
+}
+
+func is(code contract.Code) error { return &contract.Error{Code: code} }
+
+func TestReplicasThatStartTogetherAgreeOnOneKey(t *testing.T) {
+	t.Parallel()
+	url := kittest.Database(t, migrate)
+	var all sync.WaitGroup
+	signers := make([]*Signer, 4)
+	failures := make([]error, len(signers))
+	for i := range signers {
+		db := open(t, url)
+		all.Go(func() { signers[i], failures[i] = NewSigner(bounded(t), db, newBox(t, "a")) })
+	}
+	all.Wait()
+	for i, s := range signers {
+		require.NoError(t, failures[i])
+		require.Equal(t, signers[0].kid, s.kid)
+		require.Equal(t, signers[0].key, s.key)
+	}
+	db := open(t, url)
+	set, err := PublicKeys(bounded(t), db)
+	require.NoError(t, err)
+	require.Len(t, set.Keys, 1)
+	require.Equal(t, contract.JWK{KeyType: "OKP", Curve: "Ed25519", Algorithm: "EdDSA", Use: "sig", KeyID: signers[0].kid, X: set.Keys[0].X}, set.Keys[0])
+
+	raw, err := signers[1].Sign("user", "tenant")
+	require.NoError(t, err)
+	claims, err := token.NewVerifier(keySet(db)).Verify(bounded(t), raw)
+	require.NoError(t, err)
+	require.Equal(t, "user", claims.Subject)
+	require.Equal(t, "tenant", claims.TenantID)
+	require.WithinDuration(t, time.Now().Add(token.Lifetime), claims.ExpiresAt.Time, time.Minute)
+	again, err := signers[1].Sign("user", "tenant")
+	require.NoError(t, err)
+	second, err := token.NewVerifier(keySet(db)).Verify(bounded(t), again)
+	require.NoError(t, err)
+	require.NotEqual(t, claims.ID, second.ID)
+	require.NotEqual(t, claims.SessionID, second.SessionID)
+
+	var sealed []byte
+	require.NoError(t, db.QueryRow(bounded(t), "SELECT sealed_key FROM signing_keys").Scan(&sealed))
+	require.NotContains(t, string(sealed), string(signers[0].key))
+	require.NotContains(t, string(sealed), string(signers[0].key.Seed()))
+	_, err = NewSigner(bounded(t), db, newBox(t, "b"))
+	require.ErrorIs(t, err, secret.ErrSealed, "the secret was exchanged")
+}
+
+func TestAPersonWhoChangedMeanwhileIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	var p people
+	user := contract.UserInfo{ID: "u", Email: "old"}
+	mark := p.mark()
+	p.forget("u") // told while the row was being read
+	p.put(user, mark)
+	_, ok := p.get("u")
+	require.False(t, ok, "a put after the forget brings the old state back")
+
+	p.put(user, p.mark())
+	got, ok := p.get("u")
+	require.True(t, ok)
+	require.Equal(t, user, got)
+	p.forget("other")
+	_, ok = p.get("u")
+	require.True(t, ok)
+	p.forget("u")
+	_, ok = p.get("u")
+	require.False(t, ok)
+
+	p.known = make(map[string]contract.UserInfo, maxPeople)
+	for i := range maxPeople {
+		p.known[fmt.Sprint(i)] = contract.UserInfo{}
+	}
+	p.put(user, p.mark())
+	require.LessOrEqual(t, len(p.known), maxPeople)
+	_, ok = p.get("u")
+	require.True(t, ok)
+}
+
+func TestWhoMayLogIn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.user(t, "  Ada@Example.com ")
+	answer, err := w.login(t, "ADA@example.COM", goodPassword)
+	require.NoError(t, err)
+	require.Equal(t, contract.UserInfo{ID: id, Email: "ada@example.com", Username: "ada", TenantID: w.tenant, TenantCode: "ACME"}, answer.User)
+	require.Equal(t, "Bearer", answer.TokenType)
+	require.Equal(t, 900, answer.ExpiresIn)
+	claims, err := w.Verifier.Verify(bounded(t), answer.AccessToken)
+	require.NoError(t, err)
+	require.Equal(t, id, claims.Subject)
+
+	var refusals []error
+	refused := func(email, password, why string) {
+		t.Helper()
+		answer, err := w.login(t, email, password)
+		require.ErrorIs(t, err, is(contract.Unauthenticated), why)
+		require.Nil(t, answer)
+		refusals = append(refusals, err)
+	}
+	refused("ada@example.com", goodPassword+"x", "a wrong password")
+	refused("ada@example.com", strings.ToUpper(goodPassword), "capitals")
+	refused("ada@example.com", "", "no password")
+	refused("nobody@example.com", goodPassword, "nobody")
+	refused("nobody@example.com", "", "nobody, without a password")
+	refused("ada@example.com' OR '1'='1", goodPassword, "SQL")
+	refused("%@example.com", goodPassword, "a pattern")
+	w.activate(false, 2)
+	refused("ada@example.com", goodPassword, "the tenant is suspended")
+	w.activate(true, 3)
+	_, err = w.login(t, "ada@example.com", goodPassword)
+	require.NoError(t, err)
+	_, err = w.DeleteUser(bounded(t), &contract.DeleteUserRequest{TenantID: contract.ID(w.tenant), UserID: contract.ID(id)})
+	require.NoError(t, err)
+	refused("ada@example.com", goodPassword, "deleted")
+	for _, err := range refusals {
+		require.Equal(t, refusals[0], err, "an answer tells why")
+	}
+}
+
+func TestAUserIsMadeOnceAndTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.user(t, "ada@example.com")
+	require.Equal(t, 1, w.committed)
+	waiting := w.outbox(t)
+	require.Len(t, waiting, 1)
+	require.True(t, events.UserChanged.Is(waiting[0]))
+	require.NotContains(t, string(waiting[0].Data()), "ada", "no personal data in events")
+	require.Contains(t, string(waiting[0].Data()), id)
+
+	for _, email := range []string{"ada@example.com", "ADA@EXAMPLE.COM", " ada@example.com"} {
+		_, err := w.CreateUser(bounded(t), &contract.CreateUserRequest{TenantID: contract.ID(w.tenant), Email: email, Password: goodPassword})
+		require.ErrorIs(t, err, is(contract.AlreadyExists), email)
+	}
+	require.Len(t, w.outbox(t), 1, "what failed is not told")
+	require.Equal(t, 1, w.committed)
+
+	remove := &contract.DeleteUserRequest{TenantID: contract.ID(strings.ToUpper(w.tenant)), UserID: contract.ID(strings.ToUpper(id))}
+	foreign := &contract.DeleteUserRequest{TenantID: contract.ID(kit.NewID()), UserID: contract.ID(id)}
+	_, err := w.DeleteUser(bounded(t), foreign)
+	require.ErrorIs(t, err, is(contract.NotFound), "of another tenant")
+	_, err = w.DeleteUser(bounded(t), remove)
+	require.NoError(t, err, "an id in capitals is the same id")
+	_, err = w.DeleteUser(bounded(t), remove)
+	require.ErrorIs(t, err, is(contract.NotFound), "twice")
+	require.Len(t, w.outbox(t), 2)
+	require.NotEqual(t, id, w.user(t, "ada@example.com"), "a tombstone frees its address")
+
+	members, err := w.ListMembers(bounded(t), &contract.SnapshotRequest{})
+	require.NoError(t, err)
+	require.Len(t, members.Items, 2, "the deleted one too")
+	require.Equal(t, contract.Member{UserID: id, TenantID: w.tenant, Revision: members.Items[0].Revision}, members.Items[0])
+}
+
+func TestMembersAreListedPageByPage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var want, got []string
+	for i := range 7 {
+		want = append(want, w.user(t, fmt.Sprintf("u%d@example.com", i)))
+	}
+	request := &contract.SnapshotRequest{Limit: 3}
+	for {
+		page, err := w.ListMembers(bounded(t), request)
+		require.NoError(t, err)
+		require.LessOrEqual(t, len(page.Items), 3)
+		for _, m := range page.Items {
+			got = append(got, m.UserID)
+		}
+		if request.Cursor = page.NextCursor; request.Cursor == "" {
+			break
+		}
+	}
+	require.Equal(t, want, got)
+	_, err := w.ListMembers(bounded(t), &contract.SnapshotRequest{Cursor: "nonsense"})
+	require.ErrorIs(t, err, is(contract.InvalidArgument))
+}
+
+func TestAKeyIsGoodUntilItExpiresOrIsRevoked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	soon := time.Now().Add(time.Hour).UTC().Truncate(time.Microsecond)
+	made, err := w.CreateKey(bounded(t), &contract.CreateKeyRequest{Module: "crm", Environment: "dev", ExpiresAt: &soon, Operations: []string{"rbac.check"}})
+	require.NoError(t, err)
+	key, err := contract.ParseAPIKey(made.APIKey)
+	require.NoError(t, err)
+	require.Equal(t, made.ID, key.ID)
+	require.Equal(t, "crm", key.Module())
+	verified, err := w.VerifyKey(bounded(t), &contract.VerifyKeyRequest{APIKey: made.APIKey})
+	require.NoError(t, err)
+	require.Equal(t, "crm", verified.Module)
+	require.Equal(t, []string{"rbac.check"}, verified.Operations)
+	require.True(t, soon.Equal(*verified.ExpiresAt))
+
+	all, err := w.CreateKey(bounded(t), &contract.CreateKeyRequest{Module: "crm", Environment: "dev"})
+	require.NoError(t, err)
+	verified, err = w.VerifyKey(bounded(t), &contract.VerifyKeyRequest{APIKey: all.APIKey})
+	require.NoError(t, err)
+	require.Equal(t, contract.ModuleOperations(), verified.Operations)
+
+	var stored string
+	require.NoError(t, w.DB.QueryRow(bounded(t), "SELECT string_agg(api_keys::text, '') FROM api_keys").Scan(&stored))
+	require.NotContains(t, stored, key.Secret)
+	require.NotContains(t, stored, key.Secret[:32])
+
+	refused := func(raw, why string) {
+		t.Helper()
+		_, err := w.VerifyKey(bounded(t), &contract.VerifyKeyRequest{APIKey: raw})
+		require.Equal(t, error(errKey), err, why)
+	}
+	random := strings.Repeat("0", 64)
+	refused("nonsense", "malformed")
+	refused(contract.NewAPIKey("dev", "crm-abcdefgh", random).Reveal(), "unknown")
+	refused(contract.NewAPIKey("dev", key.ID, random).Reveal(), "a known id and another secret")
+	refused(contract.NewAPIKey("prod", key.ID, key.Secret[:64]).Reveal(), "another environment")
+	_, err = w.DB.Exec(bounded(t), "UPDATE api_keys SET expires_at = now() WHERE id = $1", made.ID)
+	require.NoError(t, err)
+	refused(made.APIKey, "expired")
+
+	_, err = w.RevokeKey(bounded(t), &contract.RevokeKeyRequest{ID: all.ID})
+	require.NoError(t, err)
+	refused(all.APIKey, "revoked")
+	require.Equal(t, []string{all.ID}, w.revoked)
+	waiting := w.outbox(t)
+	require.Len(t, waiting, 1)
+	require.True(t, events.KeyEnded.Is(waiting[0]))
+	require.JSONEq(t, `{"id":"`+all.ID+`"}`, string(waiting[0].Data()))
+	for _, id := range []string{all.ID, "unknown", "", "%"} {
+		_, err = w.RevokeKey(bounded(t), &contract.RevokeKeyRequest{ID: id})
+		require.ErrorIs(t, err, is(contract.NotFound), id)
+	}
+	require.Len(t, w.revoked, 1)
+
+	past := time.Now().Add(-time.Second)
+	_, err = w.CreateKey(bounded(t), &contract.CreateKeyRequest{Module: "crm", Environment: "dev", ExpiresAt: &past})
+	require.ErrorIs(t, err, is(contract.InvalidArgument))
+	for _, operation := range []string{"auth.create_key", "rbac.bind", "audit.list", "*", "", "rbac.check "} {
+		_, err = w.CreateKey(bounded(t), &contract.CreateKeyRequest{Module: "crm", Environment: "dev", Operations: []string{operation}})
+		require.ErrorIs(t, err, is(contract.InvalidArgument), "%q is granted", operation)
+	}
+}
+
+// A database that is away must not log everybody out.
+func TestADatabaseThatIsAwayIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	raw, err := w.Signer.Sign(kit.NewID(), w.tenant)
+	require.NoError(t, err)
+	w.DB.Close()
+	_, err = w.Verify(bounded(t), &contract.VerifyRequest{Token: raw})
+	require.Error(t, err)
+	require.NotErrorIs(t, err, is(contract.Unauthenticated))
+	require.NotErrorIs(t, err, is(contract.NotFound))
+	_, err = w.VerifyKey(bounded(t), &contract.VerifyKeyRequest{APIKey: contract.NewAPIKey("dev", "crm-abcdefgh", strings.Repeat("0", 64)).Reveal()})
+	require.Error(t, err)
+	require.NotErrorIs(t, err, is(contract.Unauthenticated))
+	_, err = w.login(t, "ada@example.com", goodPassword)
+	require.Error(t, err)
+	require.NotErrorIs(t, err, is(contract.Unauthenticated))
+}
+
+// A caller who is nobody sees nobody, be the token ever so good.
+func TestAVerifiedUserIsGivenToThoseWhoMaySeeThem(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.user(t, "ada@example.com")
+	answer, err := w.login(t, "ada@example.com", goodPassword)
+	require.NoError(t, err)
+	_, err = w.Verify(bounded(t), &contract.VerifyRequest{Token: answer.AccessToken})
+	require.ErrorIs(t, err, is(contract.NotFound))
+	_, ok := w.people.get(id)
+	require.True(t, ok, "remembered for those who may")
+	_, done, err := w.VerifyFast(bounded(t), &contract.VerifyRequest{Token: answer.AccessToken})
+	require.True(t, done)
+	require.ErrorIs(t, err, is(contract.NotFound))
+	w.Changed(id)
+	_, done, err = w.VerifyFast(bounded(t), &contract.VerifyRequest{Token: answer.AccessToken})
+	require.NoError(t, err)
+	require.False(t, done, "asked again after a change")
+	// A token of a tenant that is not the user's reads nothing.
+	foreign, err := w.Signer.Sign(id, kit.NewID())
+	require.NoError(t, err)
+	_, err = w.Verify(bounded(t), &contract.VerifyRequest{Token: foreign})
+	require.ErrorIs(t, err, is(contract.NotFound))
+}
