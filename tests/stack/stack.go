@@ -43,13 +43,14 @@ func Context(t testing.TB) context.Context {
 	return ctx
 }
 
-func migrate(ctx context.Context, url string) error { return database.Migrate(ctx, url, nil) }
+// Migrate makes a database ready, as `buildify migrate` does.
+func Migrate(ctx context.Context, url string) error { return database.Migrate(ctx, url, nil) }
 
 // OneProcess starts the core as `buildify dev` does, in the test's process,
 // on a database of its own.
 func OneProcess(t testing.TB) *Stack {
 	t.Helper()
-	s := &Stack{DatabaseURL: kittest.Database(t, migrate)}
+	s := &Stack{DatabaseURL: kittest.Database(t, Migrate)}
 	p, err := platform.Start(Context(t), platform.Config{
 		HTTP: "127.0.0.1:0", NATS: "127.0.0.1:0", Ops: "127.0.0.1:0", Data: t.TempDir(),
 		DatabaseURL: s.DatabaseURL, Logs: logWriter{t}, TraceSample: 0.05,
