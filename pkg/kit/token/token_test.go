@@ -96,7 +96,7 @@ func TestAGoodTokenTellsItsClaims(t *testing.T) {
 func TestBadTokensAreRefused(t *testing.T) {
 	t.Parallel()
 	k, private := newKeys(t)
-	_, foreign := newKeys(t)
+	other, foreign := newKeys(t)
 	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
 	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -137,7 +137,7 @@ func TestBadTokensAreRefused(t *testing.T) {
 		"a key id that is a number":     header(map[string]any{"kid": 5}),
 		"a key id that is a path":       header(map[string]any{"kid": "../../k"}),
 		"no key id":                     header(map[string]any{"kid": nil}),
-		"a key of its own":              sign(t, jwt.SigningMethodEdDSA, foreign, claims(), map[string]any{"kid": "mine", "jwk": map[string]string{"kty": "OKP", "x": encode(foreign.Public().(ed25519.PublicKey))}}),
+		"a key of its own":              sign(t, jwt.SigningMethodEdDSA, foreign, claims(), map[string]any{"kid": "mine", "jwk": map[string]string{"kty": "OKP", "x": encode(other.public)}}),
 		"another issuer":                claim("iss", "other"),
 		"no issuer":                     claim("iss", nil),
 		"an issuer that is a list":      claim("iss", []string{Issuer}),

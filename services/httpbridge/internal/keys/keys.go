@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/singleflight"
 
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/events"
@@ -34,6 +35,7 @@ type Keys struct {
 	client   *kit.Client
 	follower *events.Follower
 	asking   chan struct{} // one for each stranger being asked about
+	flights  singleflight.Group
 
 	mu      sync.RWMutex
 	known   map[[32]byte]known
@@ -83,19 +85,32 @@ func (k *Keys) Verify(ctx context.Context, raw string) (*contract.VerifyKeyRespo
 	if _, err := contract.ParseAPIKey(raw); err != nil {
 		return nil, &contract.Error{Code: contract.Unauthenticated, Field: contract.HeaderAPIKey, Message: "the API key is not valid"}
 	}
-	if !ok {
-		select {
-		case k.asking <- struct{}{}:
-			defer func() { <-k.asking }()
-		default:
-			return nil, contract.Errorf(contract.RateLimited, "too many new API keys at once; try again")
+	// One question at a time for a key, whoever asks: all its callers come
+	// here at once when its time is up.
+	answer, err, _ := k.flights.Do(string(sum[:]), func() (any, error) {
+		if !ok {
+			select {
+			case k.asking <- struct{}{}:
+				defer func() { <-k.asking }()
+			default:
+				return nil, contract.Errorf(contract.RateLimited, "too many new API keys at once; try again")
+			}
 		}
+		return k.ask(context.WithoutCancel(ctx), sum, raw, mark)
+	})
+	if err != nil {
+		return nil, err
 	}
+	return answer.(*contract.VerifyKeyResponse), nil //nolint:errcheck // what ask returns
+}
+
+// ask asks service auth and remembers a good answer.
+func (k *Keys) ask(ctx context.Context, sum [32]byte, raw string, mark uint64) (*contract.VerifyKeyResponse, error) {
+	until := time.Now().Add(Lifetime)
 	key, err := kit.Call(ctx, k.client, contract.VerifyKey, &contract.VerifyKeyRequest{APIKey: raw})
 	if err != nil {
 		return nil, err
 	}
-	until := now.Add(Lifetime)
 	if key.ExpiresAt != nil && key.ExpiresAt.Before(until) {
 		until = *key.ExpiresAt
 	}

@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/buildify/core/pkg/contract"
 )
@@ -63,7 +64,11 @@ func (b *binder) bind(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		}
 	}
 	for name, f := range b.path {
-		object[f.json] = quote(r.PathValue(name))
+		value := r.PathValue(name)
+		if !utf8.ValidString(value) {
+			return nil, contract.Invalid(name, "is not valid UTF-8")
+		}
+		object[f.json] = quote(value)
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
@@ -97,6 +102,9 @@ func (f field) value(name, raw string) (json.RawMessage, error) {
 			return nil, contract.Invalid(name, "must be true or false")
 		}
 		return json.RawMessage(raw), nil
+	}
+	if !utf8.ValidString(raw) {
+		return nil, contract.Invalid(name, "is not valid UTF-8")
 	}
 	return quote(raw), nil
 }
