@@ -236,7 +236,7 @@ func (d *Directory) VisibleUser(p kit.Principal, user string) (contract.Tenant, 
 
 // AwaitMember waits until the user is known as an active member of the tenant:
 // a change made elsewhere a moment ago arrives by event. It answers not_found
-// after two seconds or when ctx ends.
+// after two seconds, and the context's error when ctx ends first.
 func (d *Directory) AwaitMember(ctx context.Context, tenant, user string) error {
 	return d.await(ctx, "user", func() bool {
 		t, ok := d.TenantOf(user)
