@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -71,7 +72,15 @@ func Ensure(ctx context.Context, js jetstream.JetStream, name string, replicas i
 	cfg.DenyDelete, cfg.DenyPurge = true, true
 	cfg.Duplicates = 2 * time.Minute
 	cfg.Replicas = max(replicas, 1)
-	if _, err := js.CreateOrUpdateStream(ctx, cfg); err != nil {
+	// In a cluster that is just starting, or when several create at once, an
+	// answer may not come: ask again.
+	var err error
+	for try := 0; try < 4; try++ {
+		if _, err = js.CreateOrUpdateStream(ctx, cfg); err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			break
+		}
+	}
+	if err != nil {
 		return fmt.Errorf("stream %s: %w", name, err)
 	}
 	return nil

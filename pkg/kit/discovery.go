@@ -2,6 +2,7 @@ package kit
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -51,7 +52,7 @@ func (s *Server) info() micro.Info {
 	for _, e := range s.snapshot() {
 		for _, sub := range e.subscriptions {
 			info.Endpoints = append(info.Endpoints, micro.EndpointInfo{
-				Name: e.spec.Name, Subject: sub.Subject, QueueGroup: sub.Queue,
+				Name: e.discoveryName(), Subject: sub.Subject, QueueGroup: sub.Queue,
 			})
 		}
 	}
@@ -62,7 +63,7 @@ func (s *Server) stats() micro.Stats {
 	stats := micro.Stats{ServiceIdentity: s.identity(), Type: micro.StatsResponseType, Started: s.start.UTC()}
 	for _, e := range s.snapshot() {
 		one := &micro.EndpointStats{
-			Name: e.spec.Name, Subject: e.spec.Subject(), QueueGroup: "core",
+			Name: e.discoveryName(), Subject: e.spec.Subject(), QueueGroup: "core",
 			NumRequests:    int(e.requests.Load()),
 			NumErrors:      int(e.failures.Load()),
 			ProcessingTime: time.Duration(e.busy.Load()),
@@ -77,6 +78,10 @@ func (s *Server) stats() micro.Stats {
 	}
 	return stats
 }
+
+// discoveryName is the operation's name without the dot, which the protocol
+// does not allow in a name.
+func (e *endpoint) discoveryName() string { return strings.ReplaceAll(e.spec.Name, ".", "-") }
 
 func (s *Server) snapshot() []*endpoint {
 	s.mu.Lock()

@@ -36,8 +36,8 @@ func TestServiceDiscoveryAnswers(t *testing.T) {
 		require.Equal(t, identity, info.ServiceIdentity)
 		require.Equal(t, micro.InfoResponseType, info.Type)
 		require.ElementsMatch(t, []micro.EndpointInfo{
-			{Name: op.Name, Subject: "core.tenant.found", QueueGroup: "core"},
-			{Name: op.Name, Subject: "m.*.core.tenant.found", QueueGroup: "core"},
+			{Name: "tenant-found", Subject: "core.tenant.found", QueueGroup: "core"},
+			{Name: "tenant-found", Subject: "m.*.core.tenant.found", QueueGroup: "core"},
 		}, info.Endpoints)
 
 		var stats micro.Stats

@@ -19,6 +19,7 @@ import (
 type Health struct {
 	nats     *nats.Conn
 	services []string
+	checks   map[string]func(context.Context) error
 
 	mu      sync.Mutex
 	started bool
@@ -29,8 +30,12 @@ type Health struct {
 // NewHealth returns a Health that is ready while the connection is up and the
 // named services answer on the bus.
 func NewHealth(nc *nats.Conn, services ...string) *Health {
-	return &Health{nats: nc, services: services}
+	return &Health{nats: nc, services: services, checks: map[string]func(context.Context) error{}}
 }
+
+// Require adds a part that must be there, such as a database. It is to be
+// called before the first answer.
+func (h *Health) Require(part string, check func(context.Context) error) { h.checks[part] = check }
 
 // Started says that the process has started; until then it is not ready.
 func (h *Health) Started() { h.set(true) }
@@ -81,6 +86,11 @@ func (h *Health) Missing(ctx context.Context) []string {
 			if !h.answers(ctx, service) {
 				h.missing = append(h.missing, service)
 			}
+		}
+	}
+	for part, check := range h.checks {
+		if check(ctx) != nil {
+			h.missing = append(h.missing, part)
 		}
 	}
 	h.checked = time.Now()

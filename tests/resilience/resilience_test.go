@@ -123,6 +123,14 @@ func TestAServiceThatIsDownIsToldAndItsReturnNeedsNoHands(t *testing.T) {
 	c := s.Company(t)
 	check := `{"user_id":"` + c.Reader.ID + `","permission":"` + c.Module + `:accounts:read"}`
 	callers := s.Callers(t, c)
+	for name, p := range s.Processes {
+		for _, path := range []string{"/readyz", "/healthz", "/metrics"} {
+			response, err := http.Get(p.OpsURL + path)
+			require.NoError(t, err)
+			require.NoError(t, response.Body.Close())
+			require.Equal(t, http.StatusOK, response.StatusCode, name+path)
+		}
+	}
 	s.Processes["rbac"].Kill()
 
 	request, err := http.NewRequestWithContext(stack.Context(t), http.MethodPost, s.HTTPURL+contract.CheckPermission.Path, strings.NewReader(check))

@@ -31,6 +31,7 @@ type Process struct {
 	log     *bytes.Buffer
 	exited  chan struct{}
 	HTTPURL string
+	OpsURL  string
 }
 
 // Processes starts a standalone nats-server with the production configuration
@@ -103,6 +104,7 @@ func (p *Process) awaitReady() {
 	p.t.Helper()
 	var ready struct {
 		HTTPURL string `json:"http_url"`
+		OpsURL  string `json:"ops_url"`
 	}
 	require.Eventually(p.t, func() bool {
 		select {
@@ -113,7 +115,7 @@ func (p *Process) awaitReady() {
 		body, err := os.ReadFile(p.ready)
 		return err == nil && json.Unmarshal(body, &ready) == nil
 	}, 2*Timeout, 10*time.Millisecond, "%v", p.args)
-	p.HTTPURL = ready.HTTPURL
+	p.HTTPURL, p.OpsURL = ready.HTTPURL, ready.OpsURL
 }
 
 // Kill ends the process with SIGKILL.

@@ -87,7 +87,7 @@ func Command(spec Spec) *cobra.Command {
 	}
 	fs := cmd.Flags()
 	fs.StringVar(&f.natsURL, "nats-url", "nats://127.0.0.1:4222", "the bus, comma-separated for several servers")
-	fs.StringVar(&f.credentials, "credentials", "", "directory with the seeds made by `buildify nats init`")
+	fs.StringVar(&f.credentials, "credentials", "", "directory with the seeds made by \"buildify nats init\"")
 	if spec.Database {
 		fs.StringVar(&f.databaseURL, "database-url", "", "PostgreSQL, as postgres://…; its user must be a member of role "+database.Role(spec.Name)+" (or DATABASE_URL)")
 	}
@@ -146,7 +146,12 @@ func run(ctx context.Context, spec Spec, f *flags, logs io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	health := kit.NewHealth(env.NATS, spec.Name)
+	// The process itself, its connection and its database: who else is there
+	// the bridge's readiness tells.
+	health := kit.NewHealth(env.NATS)
+	if env.DB != nil {
+		health.Require("database", env.DB.Ping)
+	}
 	ops, err := kit.StartOps(ctx, f.ops, env.Telemetry, health)
 	if err != nil {
 		return err
@@ -211,9 +216,11 @@ func connect(ctx context.Context, spec Spec, f *flags, logs io.Writer, stack *St
 		}
 		stack.Push("database", func(context.Context) error { env.DB.Close(); return nil })
 	}
-	if env.Deps, err = env.Connect(ctx, spec.Name); err != nil {
+	deps, err := env.Connect(ctx, spec.Name)
+	if err != nil {
 		return nil, err
 	}
+	env.Deps = deps
 	return env, nil
 }
 

@@ -231,7 +231,7 @@ func TestAProcessTellsWhenItIsReadyAndEndsInOrder(t *testing.T) {
 	<-s.started
 	require.Equal(t, "httpbridge", told["service"])
 	require.Equal(t, "http://service", told["http_url"])
-	for path, want := range map[string]int{"/healthz": 200, "/metrics": 200, "/readyz": 503} { // nobody answers discovery here
+	for path, want := range map[string]int{"/healthz": 200, "/metrics": 200, "/readyz": 200} {
 		request, err := http.NewRequestWithContext(bounded(t), http.MethodGet, told["ops_url"]+path, nil)
 		require.NoError(t, err)
 		response, err := http.DefaultClient.Do(request)

@@ -46,7 +46,7 @@ func demoCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&url, "nats-url", "nats://127.0.0.1:4222", "the bus, comma-separated for several servers")
-	cmd.Flags().StringVar(&credentials, "credentials", "", "directory with the seeds made by `buildify nats init`")
+	cmd.Flags().StringVar(&credentials, "credentials", "", "directory with the seeds made by \"buildify nats init\"")
 	cmd.Flags().StringVar(&file, "file", "demo.json", "file that keeps the demo's secrets")
 	process.FromEnvironment(cmd)
 	return cmd
