@@ -61,7 +61,7 @@ func FuzzMatch(f *testing.F) {
 	f.Add("a:**", "a:b:c")
 	f.Fuzz(func(t *testing.T, pattern, code string) {
 		if code == "" || strings.Contains(code, "::") || strings.HasPrefix(code, ":") || strings.HasSuffix(code, ":") {
-			t.Skip("not a code: validation refuses it before the engine")
+			return // not a code: validation refuses it before the engine
 		}
 		require.Equal(t, naive(strings.Split(pattern, ":"), strings.Split(code, ":")), matches(strings.Split(pattern, ":"), code))
 	})
