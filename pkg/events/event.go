@@ -16,7 +16,7 @@ import (
 // Event is a CloudEvent 1.0 in the type that consumers of the ecosystem use.
 type Event = cloudevents.Event
 
-// Extension attributes that every event of the platform carries.
+// Extension attributes of the platform's events.
 const (
 	TenantID    = "tenantid"
 	ActorID     = "actorid"

@@ -34,8 +34,6 @@ type Config struct {
 	HTTP, NATS, Ops string
 	// Data is the directory of everything that is kept; it is made if needed.
 	Data string
-	// Volatile trades durability for speed; for tests.
-	Volatile bool
 	// DatabaseURL is a PostgreSQL to use; empty starts a private one.
 	DatabaseURL string
 	// Logs receives JSON lines; nil discards them.
@@ -131,7 +129,7 @@ func (p *Platform) startDatabase(ctx context.Context) error {
 	p.url = func(string) string { return p.cfg.DatabaseURL }
 	if p.cfg.DatabaseURL == "" {
 		server, err := pgserver.Start(ctx, pgserver.Config{
-			Dir: p.path("postgres"), Log: cmp.Or(p.cfg.Notices, p.telemetry.Log), Volatile: p.cfg.Volatile,
+			Dir: p.path("postgres"), Log: cmp.Or(p.cfg.Notices, p.telemetry.Log),
 		})
 		if err != nil {
 			return err

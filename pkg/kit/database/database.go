@@ -51,7 +51,11 @@ func Open(ctx context.Context, url, service string, maxConns int32) (*DB, error)
 	}
 	if err := pool.Ping(ctx); err != nil {
 		pool.Close()
-		return nil, fmt.Errorf("database: %w (has `buildify migrate` run?)", err)
+		var pg *pgconn.PgError
+		if errors.As(err, &pg) && pg.Code == "22023" { // what SET ROLE says of a role that is not there
+			return nil, fmt.Errorf("database: %w: run `buildify migrate` first", err)
+		}
+		return nil, fmt.Errorf("database: %w", err)
 	}
 	return &DB{pool}, nil
 }

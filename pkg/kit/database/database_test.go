@@ -339,3 +339,12 @@ func TestMigrateEndsWithItsContext(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, Migrate(bounded(t), url, nil))
 }
+
+func TestADatabaseWithoutTheServicesRoleSaysWhatToRun(t *testing.T) {
+	t.Parallel()
+	_, err := Open(t.Context(), kittest.Database(t, nil), "nobody", 0)
+	require.ErrorContains(t, err, "buildify migrate")
+	_, err = Open(t.Context(), "postgres://127.0.0.1:1/none", "tenant", 0)
+	require.Error(t, err)
+	require.NotContains(t, err.Error(), "migrate", "a server that is away is not mended by migrating")
+}
