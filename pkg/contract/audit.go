@@ -17,6 +17,7 @@ var LogAudit = Register[LogAuditRequest, LogAuditResponse](Spec{
 // module of the event come from verified facts, not from here.
 type LogAuditRequest struct {
 	UserID       ID              `json:"user_id" format:"uuid" doc:"The user who acted."`
+	TenantID     ID              `json:"tenant_id,omitempty" format:"uuid" doc:"The tenant acted in, one that the user belongs to; default is the user's home tenant."`
 	Action       string          `json:"action" minLength:"1" maxLength:"100" pattern:"^[A-Za-z0-9_.:-]+$" example:"invoice.created" doc:"What was done."`
 	ResourceType string          `json:"resource_type" minLength:"1" maxLength:"100" example:"invoice"`
 	ResourceID   ID              `json:"resource_id,omitempty" maxLength:"200" doc:"The resource acted on; a JSON number is read as its decimal string."`

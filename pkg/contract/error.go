@@ -70,6 +70,9 @@ type Error struct {
 	// Field is the path of the request field at fault, or the header.
 	Field     string `json:"field,omitempty"`
 	RequestID string `json:"request_id,omitempty"`
+	// RetryAfter is how many seconds to wait before trying again; zero says
+	// nothing about it.
+	RetryAfter int `json:"retry_after,omitempty"`
 }
 
 // Error renders the code, the field and the message.

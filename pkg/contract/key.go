@@ -58,7 +58,24 @@ func ParseAPIKey(s string) (APIKey, error) {
 
 // Module is the module that the key's id names.
 func (k APIKey) Module() string {
-	return k.ID[:strings.LastIndexByte(k.ID, '-')]
+	module, _ := KeyModule(k.ID)
+	return module
+}
+
+// KeyModule is the module that a key's id names: all before its last hyphen.
+// It reports whether id has the form of a key's id, which is one safe subject
+// token.
+func KeyModule(id string) (module string, ok bool) {
+	cut := strings.LastIndexByte(id, '-')
+	if cut < 0 || !ValidModule(id[:cut]) || len(id)-cut < 9 || len(id)-cut > 33 {
+		return "", false
+	}
+	for i := cut + 1; i < len(id); i++ { // by hand: each request of a module passes here
+		if c := id[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
+			return "", false
+		}
+	}
+	return id[:cut], true
 }
 
 // Reveal returns the whole key, secret included. Nothing else does: neither

@@ -28,6 +28,9 @@ const (
 	// User operations are for people: the serving service verifies the
 	// caller's access token and asks rbac for Spec.Permission.
 	User
+	// Self operations are for any person, about themself: the serving service
+	// verifies the caller's access token; no permission is asked for.
+	Self
 )
 
 // Has reports whether a includes all of b.
@@ -75,10 +78,10 @@ type Spec struct {
 // Subject is where services inside CORE answer the operation.
 func (s *Spec) Subject() string { return "core." + s.Name }
 
-// ModuleSubject is where module publishes to call the operation. The NATS
-// server lets a module publish under its own name only, so this subject is
-// the module's identity.
-func (s *Spec) ModuleSubject(module string) string { return "m." + module + "." + s.Subject() }
+// ModuleSubject is where a module publishes to call the operation with the API
+// key of that id. The NATS server lets a connection publish under its own
+// key's id only, so this subject is the caller's identity.
+func (s *Spec) ModuleSubject(keyID string) string { return "m." + keyID + "." + s.Subject() }
 
 // Service is the name of the service that answers the operation.
 func (s *Spec) Service() string {

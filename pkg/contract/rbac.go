@@ -13,6 +13,7 @@ var CheckPermission = Register[CheckRequest, CheckResponse](Spec{
 // CheckRequest asks about one user and one concrete permission.
 type CheckRequest struct {
 	UserID     ID     `json:"user_id" format:"uuid" doc:"The user asked about."`
+	TenantID   ID     `json:"tenant_id,omitempty" format:"uuid" doc:"The tenant it is about, one that the user belongs to; default is the user's home tenant."`
 	Permission string `json:"permission" minLength:"3" maxLength:"200" pattern:"^[a-z0-9_-]+(:[a-z0-9_-]+){1,4}$" patternDescription:"a permission code such as financial:accounts:read" example:"financial:accounts:read" doc:"The permission code, 2 to 5 segments."`
 	ResourceID ID     `json:"resource_id,omitempty" maxLength:"200" doc:"The resource it is about, when it is about one; a JSON number is read as its decimal string."`
 }
@@ -33,7 +34,8 @@ var ListPermissions = Register[PermissionsRequest, PermissionsResponse](Spec{
 
 // PermissionsRequest names a user.
 type PermissionsRequest struct {
-	UserID ID `json:"user_id" path:"user_id" format:"uuid" doc:"The user asked about."`
+	UserID   ID `json:"user_id" path:"user_id" format:"uuid" doc:"The user asked about."`
+	TenantID ID `json:"tenant_id,omitempty" query:"tenant_id" format:"uuid" doc:"The tenant it is about, one that the user belongs to; default is the user's home tenant."`
 }
 
 // PermissionsResponse lists granted codes, sorted; a granted code may end in

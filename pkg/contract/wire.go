@@ -3,6 +3,7 @@ package contract
 import (
 	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 )
 
@@ -23,13 +24,14 @@ const ProblemType = "application/problem+json"
 
 // Problem is an Error over HTTP (RFC 9457).
 type Problem struct {
-	Type      string `json:"type" doc:"about:blank: the code says it all." example:"about:blank"`
-	Title     string `json:"title" doc:"The HTTP status in words."`
-	Status    int    `json:"status"`
-	Detail    string `json:"detail,omitempty" doc:"What is wrong and how to mend it."`
-	Code      Code   `json:"code" doc:"Stable error code, the same over the bus."`
-	Field     string `json:"field,omitempty" doc:"The request field or header at fault."`
-	RequestID string `json:"request_id,omitempty" doc:"To be quoted when asking for help."`
+	Type       string `json:"type" doc:"about:blank: the code says it all." example:"about:blank"`
+	Title      string `json:"title" doc:"The HTTP status in words."`
+	Status     int    `json:"status"`
+	Detail     string `json:"detail,omitempty" doc:"What is wrong and how to mend it."`
+	Code       Code   `json:"code" doc:"Stable error code, the same over the bus."`
+	Field      string `json:"field,omitempty" doc:"The request field or header at fault."`
+	RequestID  string `json:"request_id,omitempty" doc:"To be quoted when asking for help."`
+	RetryAfter int    `json:"retry_after,omitempty" doc:"Seconds to wait before trying again; the header Retry-After says the same."`
 }
 
 // Problem renders the error for HTTP.
@@ -37,24 +39,24 @@ func (e *Error) Problem() Problem {
 	status := e.Code.Status()
 	return Problem{
 		Type: "about:blank", Title: http.StatusText(status), Status: status,
-		Detail: e.Message, Code: e.Code, Field: e.Field, RequestID: e.RequestID,
+		Detail: e.Message, Code: e.Code, Field: e.Field, RequestID: e.RequestID, RetryAfter: e.RetryAfter,
 	}
 }
 
 // Err is the Error that the problem renders.
 func (p Problem) Err() *Error {
-	return &Error{Code: p.Code, Message: p.Detail, Field: p.Field, RequestID: p.RequestID}
+	return &Error{Code: p.Code, Message: p.Detail, Field: p.Field, RequestID: p.RequestID, RetryAfter: p.RetryAfter}
 }
 
 // WriteProblem answers an HTTP request with the error. A code that asks for
-// patience carries Retry-After, one second.
+// patience carries Retry-After: the error's own, or one second.
 func WriteProblem(w http.ResponseWriter, e *Error) {
 	h := w.Header()
 	h.Set("Content-Type", ProblemType)
 	h.Set("Cache-Control", "no-store")
 	switch e.Code {
 	case Unavailable, RateLimited:
-		h.Set("Retry-After", "1")
+		h.Set("Retry-After", strconv.Itoa(max(e.RetryAfter, 1)))
 	case Unauthenticated:
 		scheme := "Bearer"
 		if strings.EqualFold(e.Field, HeaderAPIKey) {

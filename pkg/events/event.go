@@ -23,6 +23,7 @@ const (
 	Outcome     = "outcome"
 	Traceparent = "traceparent"
 	Revision    = "revision"
+	RequestID   = "requestid"
 )
 
 // Platform stands in subjects where an event belongs to no tenant.
@@ -40,29 +41,6 @@ func (k Kind) Type() string {
 // Subject is the stream subject of the event for a tenant (or Platform).
 func (k Kind) Subject(tenant string) string {
 	return fmt.Sprintf("core.events.%s.%s.%s.%s", tenant, k.Service, k.Entity, k.Verb)
-}
-
-// The domain events of the platform. Their data is the state after the
-// change: contract.Tenant, contract.Activation, contract.Member, KeyRevoked
-// and PolicyChanged.
-var (
-	TenantChanged   = Kind{"tenant", "tenant", "changed"}
-	ModuleChanged   = Kind{"tenant", "module", "changed"}
-	UserChanged     = Kind{"auth", "user", "changed"}
-	KeyEnded        = Kind{"auth", "key", "revoked"}
-	BindingsChanged = Kind{"rbac", "policy", "changed"}
-)
-
-// KeyRevoked is the data of KeyEnded.
-type KeyRevoked struct {
-	ID string `json:"id"`
-}
-
-// PolicyChanged is the data of BindingsChanged: a tenant's roles or bindings
-// are now at Revision.
-type PolicyChanged struct {
-	TenantID string `json:"tenant_id"`
-	Revision int64  `json:"revision"`
 }
 
 // New makes an event with a fresh time-ordered id. An empty tenant means

@@ -26,7 +26,7 @@ const limit = 20 * time.Second
 
 // module is the user in account MODULES that newBus adds, as the auth callout
 // would: it may publish under its own name only.
-const module = "crm"
+const module = "crm-0123456789ab"
 
 // bus is a server with the production configuration.
 type bus struct {
@@ -155,6 +155,7 @@ func serve(t testing.TB, change ...func(*ServerConfig)) *serving {
 		f(&cfg)
 	}
 	var err error
+	cfg.Keys = unrestricted{}
 	s.Server, err = NewServer(cfg)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, s.Stop(bounded(t))) })
@@ -203,4 +204,20 @@ func raw(t testing.TB, nc *nats.Conn, subject string, header nats.Header, body s
 	e := decodeError(t, reply.Data)
 	require.Equal(t, string(e.Code), reply.Header.Get(contract.HeaderErrorCode))
 	return reply, e
+}
+
+// unrestricted knows every key, and restricts none but those of module
+// "install".
+type unrestricted struct{}
+
+func (unrestricted) KeyInfo(_ context.Context, id string) (*contract.KeyInfoResponse, error) {
+	owner, _ := contract.KeyModule(id)
+	info := &contract.KeyInfoResponse{ID: id, Module: owner}
+	switch owner {
+	case "install":
+		info.Tenants = []string{"t1", "t2"}
+	case "unknown":
+		return nil, contract.Missing("API key")
+	}
+	return info, nil
 }

@@ -28,6 +28,8 @@ func NewClient(nc *nats.Conn, telemetry *Telemetry) *Client {
 type Outgoing struct {
 	// Principal is the verified caller; the zero value is the service itself.
 	Principal Principal
+	// Client is where the caller's request came from.
+	Client ClientInfo
 	// Authorization is passed on as received, for the serving service to verify.
 	Authorization string
 	RequestID     string
@@ -63,6 +65,9 @@ func (c *Client) Do(ctx context.Context, spec *contract.Spec, out Outgoing) ([]b
 	header := nats.Header{}
 	if out.Principal.Kind != "" {
 		header[principalHeader] = []string{out.Principal.encode()}
+	}
+	if out.Client != (ClientInfo{}) {
+		header[clientHeader] = []string{out.Client.encode()}
 	}
 	if out.Authorization != "" {
 		header["Authorization"] = []string{headerSafe(out.Authorization)}

@@ -59,7 +59,7 @@ func TestWhatTheClientSendsArrivesAsSent(t *testing.T) {
 	}))
 	bridge := NewClient(s.bus.user(natsconn.HTTPBridge), telemetry(t, nil))
 	out := Outgoing{
-		Principal:     Principal{Kind: KindModule, Module: "crm", KeyID: "crm-abcdefgh"},
+		Principal:     Principal{Kind: KindModule, KeyID: "crm-abcdefgh", Module: "crm"},
 		Authorization: "Bearer a.b.c\r\nBuildify-Principal: service;;", RequestID: "request-1",
 	}
 	_, err := bridge.Do(bounded(t), op.Spec, out)

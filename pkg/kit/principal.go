@@ -3,6 +3,7 @@ package kit
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 
@@ -29,47 +30,54 @@ const (
 // verified an API key: never from a word of the request.
 type Principal struct {
 	Kind Kind
-	// Module and KeyID are set for KindModule; KeyID only through the bridge.
-	Module, KeyID string
+	// KeyID is the API key that a KindModule showed, Module whom it speaks for.
+	KeyID, Module string
+	// Tenants are the only ones that the key may ask about; empty is every
+	// tenant that enabled the module.
+	Tenants []string
+}
+
+// May reports whether the principal's key is good for the tenant.
+func (p Principal) May(tenant string) bool {
+	return len(p.Tenants) == 0 || slices.Contains(p.Tenants, tenant)
 }
 
 // principalHeader carries the bridge's principal inside account CORE. It is
 // read on core.> only, where no module can publish.
 const principalHeader = "Buildify-Principal"
 
-func (p Principal) encode() string {
-	return strings.Join([]string{string(p.Kind), p.Module, p.KeyID}, ";")
-}
+func (p Principal) encode() string { return string(p.Kind) + ";" + p.KeyID }
 
 var errPrincipal = errors.New("malformed principal header")
 
 func decodePrincipal(value string) (Principal, error) {
-	parts := strings.Split(value, ";")
-	if len(parts) != 3 {
-		return Principal{}, errPrincipal
-	}
-	p := Principal{Kind: Kind(parts[0]), Module: parts[1], KeyID: parts[2]}
-	switch p.Kind {
+	kind, key, ok := strings.Cut(value, ";")
+	switch Kind(kind) {
 	case KindService, KindAnonymous:
-		return p, nil
-	case KindModule:
-		if contract.ValidModule(p.Module) {
-			return p, nil
+		if ok && key == "" {
+			return Principal{Kind: Kind(kind)}, nil
 		}
+	case KindModule:
+		return keyPrincipal(key)
 	}
 	return Principal{}, errPrincipal
 }
 
-// principalOf tells who sent a request. On m.<module>.core.… it is the module
-// of the subject and no header counts; on core.… it is whom the header says,
-// or a service when there is none.
+func keyPrincipal(id string) (Principal, error) {
+	module, ok := contract.KeyModule(id)
+	if !ok {
+		return Principal{}, errPrincipal
+	}
+	return Principal{Kind: KindModule, KeyID: id, Module: module}, nil
+}
+
+// principalOf tells who sent a request. On m.<key id>.core.… it is the key of
+// the subject and no header counts; on core.… it is whom the header says, or a
+// service when there is none.
 func principalOf(subject string, header map[string][]string) (Principal, error) {
 	if rest, ok := strings.CutPrefix(subject, "m."); ok {
-		module, _, _ := strings.Cut(rest, ".")
-		if !contract.ValidModule(module) {
-			return Principal{}, errPrincipal
-		}
-		return Principal{Kind: KindModule, Module: module}, nil
+		id, _, _ := strings.Cut(rest, ".")
+		return keyPrincipal(id)
 	}
 	if values := header[principalHeader]; len(values) > 0 {
 		return decodePrincipal(values[0])
@@ -79,12 +87,19 @@ func principalOf(subject string, header map[string][]string) (Principal, error) 
 
 // User is a person whose access token was verified.
 type User struct {
-	ID, TenantID, SessionID string
+	ID string
+	// TenantID is the tenant that the token acts in; empty only for a platform
+	// administrator who is in none.
+	TenantID, SessionID string
+	// Platform says that it is a platform administrator, who holds every
+	// permission in every tenant.
+	Platform bool
 }
 
 // call is what a handler's context knows about the request.
 type call struct {
 	principal Principal
+	client    ClientInfo
 	user      User
 	bearer    string
 
@@ -114,7 +129,12 @@ func callFrom(ctx context.Context) *call {
 // PrincipalFrom returns the verified caller; KindAnonymous outside a handler.
 func PrincipalFrom(ctx context.Context) Principal { return callFrom(ctx).principal }
 
-// UserFrom returns the verified user of a User operation; empty otherwise.
+// ClientFrom returns where the request reached the bridge from; zero for what
+// came over the bus.
+func ClientFrom(ctx context.Context) ClientInfo { return callFrom(ctx).client }
+
+// UserFrom returns the verified user of a User or Self operation; empty
+// otherwise.
 func UserFrom(ctx context.Context) User { return callFrom(ctx).user }
 
 // RequestID returns the id that logs, errors and audit events of this request

@@ -17,7 +17,7 @@ func TestTheSubjectOrTheBridgeSaysWhoCalls(t *testing.T) {
 	s := serve(t)
 	op := operation("tenant.who", contract.Internal|contract.Module|contract.Anonymous)
 	fast := operation("tenant.whofast", contract.Internal|contract.Module|contract.Anonymous)
-	who := func(ctx context.Context, _ *ask) (*told, error) { return &told{PrincipalFrom(ctx).encode()}, nil }
+	who := func(ctx context.Context, _ *ask) (*told, error) { return &told{describe(PrincipalFrom(ctx))}, nil }
 	require.NoError(t, Handle(s.Server, op, who))
 	require.NoError(t, HandleFast(s.Server, fast, func(ctx context.Context, r *ask) (*told, bool, error) {
 		answer, err := who(ctx, r)
@@ -29,25 +29,29 @@ func TestTheSubjectOrTheBridgeSaysWhoCalls(t *testing.T) {
 		header []string
 		want   string // "" for refused
 	}{
-		{bridge, nil, "service;;"},
-		{bridge, []string{"module;crm;crm-abcdefgh"}, "module;crm;crm-abcdefgh"},
-		{bridge, []string{"anonymous;;"}, "anonymous;;"},
-		{bridge, []string{"service;;"}, "service;;"},
+		{bridge, nil, "service; "},
+		{bridge, []string{"module;crm-abcdefgh"}, "module;crm-abcdefgh crm"},
+		{bridge, []string{"module;install-abcdefgh"}, "module;install-abcdefgh install t1,t2"},
+		{bridge, []string{"anonymous;"}, "anonymous; "},
+		{bridge, []string{"service;"}, "service; "},
 		{bridge, []string{""}, ""},
 		{bridge, []string{"module"}, ""},
-		{bridge, []string{"module;;"}, ""},
-		{bridge, []string{"module;CRM;k"}, ""},
-		{bridge, []string{"module;crm.x;k"}, ""},
-		{bridge, []string{"module;*;k"}, ""},
-		{bridge, []string{"module;crm;k;more"}, ""},
-		{bridge, []string{"operator;;"}, ""},
-		{bridge, []string{"Service;;"}, ""},
-		{bridge, []string{";;"}, ""},
+		{bridge, []string{"module;"}, ""},
+		{bridge, []string{"module;crm"}, ""},
+		{bridge, []string{"module;CRM-abcdefgh"}, ""},
+		{bridge, []string{"module;crm.x-abcdefgh"}, ""},
+		{bridge, []string{"module;*-abcdefgh"}, ""},
+		{bridge, []string{"module;crm-abcdefgh;more"}, ""},
+		{bridge, []string{"module;unknown-abcdefgh"}, ""},
+		{bridge, []string{"anonymous;crm-abcdefgh"}, ""},
+		{bridge, []string{"operator;"}, ""},
+		{bridge, []string{"Service;"}, ""},
+		{bridge, []string{";"}, ""},
 		// A module is whom the server let it be, whatever it says.
-		{crm, nil, "module;crm;"},
-		{crm, []string{"service;;"}, "module;crm;"},
-		{crm, []string{"module;billing;k"}, "module;crm;"},
-		{crm, []string{"nonsense"}, "module;crm;"},
+		{crm, nil, "module;" + module + " crm"},
+		{crm, []string{"service;"}, "module;" + module + " crm"},
+		{crm, []string{"module;billing-abcdefgh"}, "module;" + module + " crm"},
+		{crm, []string{"nonsense"}, "module;" + module + " crm"},
 	} {
 		for _, spec := range []*contract.Spec{op.Spec, fast.Spec} {
 			subject := spec.Subject()
@@ -69,9 +73,13 @@ func TestTheSubjectOrTheBridgeSaysWhoCalls(t *testing.T) {
 		}
 	}
 	// Another spelling of the header is no header: NATS keeps the case.
-	reply, e := raw(t, bridge, op.Subject(), nats.Header{"buildify-principal": {"module;crm;k"}}, ``)
+	reply, e := raw(t, bridge, op.Subject(), nats.Header{"buildify-principal": {"module;crm-abcdefgh"}}, ``)
 	require.Nil(t, e)
-	require.Contains(t, string(reply.Data), "service;;")
+	require.Contains(t, string(reply.Data), "service;")
+}
+
+func describe(p Principal) string {
+	return strings.TrimSuffix(p.encode()+" "+p.Module+" "+strings.Join(p.Tenants, ","), " ")
 }
 
 func TestWhoMayUseAnOperationAtAll(t *testing.T) {
@@ -98,6 +106,14 @@ func TestWhoMayUseAnOperationAtAll(t *testing.T) {
 		{contract.User, anonymous, "", contract.Unauthenticated},
 		{contract.User, mod, "", contract.Unauthenticated},
 		{contract.User, service, "", contract.Unauthenticated},
+		{contract.Self, anonymous, "token", ""},
+		{contract.Self, anonymous, "", contract.Unauthenticated},
+		{contract.Self, mod, "", contract.Unauthenticated},
+		{contract.User | contract.Internal, service, "", ""},
+		{contract.User | contract.Internal, service, "token", ""},
+		{contract.User | contract.Internal, anonymous, "", contract.Unauthenticated},
+		{contract.User | contract.Internal, mod, "", contract.Unauthenticated},
+		{contract.Internal, service, "token", ""},
 		{0, service, "token", contract.PermissionDenied},
 	} {
 		e := s.admit(&contract.Spec{Name: "x.y", Access: c.access}, &call{principal: c.principal, bearer: c.bearer})
@@ -116,7 +132,7 @@ func TestInternalOperationsHaveNoSubjectForModules(t *testing.T) {
 	require.NoError(t, Handle(s.Server, op, echo))
 	_, err := s.bus.user(module).RequestWithContext(bounded(t), op.ModuleSubject(module), nil)
 	require.ErrorIs(t, err, nats.ErrNoResponders)
-	_, e := raw(t, s.bus.user(natsconn.HTTPBridge), op.Subject(), nats.Header{principalHeader: {"module;crm;k"}}, ``)
+	_, e := raw(t, s.bus.user(natsconn.HTTPBridge), op.Subject(), nats.Header{principalHeader: {"module;crm-abcdefgh"}}, ``)
 	require.Equal(t, contract.PermissionDenied, e.Code)
 }
 

@@ -75,7 +75,7 @@ func TestWhatTheDecoderTakesAndWhatItRefuses(t *testing.T) {
 		"too long a number":           {request: log, body: logAudit(`,"resource_id":` + strings.Repeat("1", 201)), field: "resource_id", code: contract.InvalidArgument},
 		"no permission code":          {request: check, body: `{"user_id":"` + someUser + `","permission":"a:*"}`, field: "permission", code: contract.InvalidArgument},
 		"an address that is none":     {request: user, body: `{"tenant_id":"` + someUser + `","email":"x","password":"123456789012"}`, field: "email", code: contract.InvalidArgument},
-		"a short password":            {request: user, body: `{"tenant_id":"` + someUser + `","email":"a@example.com","password":"short"}`, field: "password", code: contract.InvalidArgument},
+		"too short":                   {request: reflect.TypeFor[contract.TOTPCodeRequest](), body: `{"code":"1"}`, field: "code", code: contract.InvalidArgument},
 		"of an enumeration":           {request: key, body: `{"module":"crm","environment":"production"}`, field: "environment", code: contract.InvalidArgument},
 		"a wrong element":             {request: key, body: `{"module":"crm","environment":"dev","operations":["a",1]}`, field: "operations[1]", code: contract.InvalidArgument},
 		"too many elements":           {request: key, body: `{"module":"crm","environment":"dev","operations":["a"` + strings.Repeat(`,"a"`, 100) + `]}`, field: "operations", code: contract.InvalidArgument},

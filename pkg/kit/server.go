@@ -40,10 +40,13 @@ type ServerConfig struct {
 	// which callers are told unavailable; 64 when zero. Fast handlers do not
 	// count. An operation that is flooded takes no place from the others.
 	Concurrency int
-	// Users and Permissions serve the User operations; while nil those are
-	// refused.
+	// Users serves the Self and User operations, with Permissions the latter;
+	// while nil those are refused.
 	Users       UserVerifier
 	Permissions PermissionChecker
+	// Keys tells which tenants a module's key is restricted to; nil asks
+	// service auth.
+	Keys KeySource
 }
 
 // Server answers a service's operations on the bus.
@@ -53,6 +56,7 @@ type Server struct {
 	cfg   ServerConfig
 	id    string
 	start time.Time
+	keys  keyTenants
 
 	mu        sync.Mutex
 	endpoints []*endpoint
@@ -67,10 +71,14 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	if cfg.Concurrency == 0 {
 		cfg.Concurrency = 64
 	}
+	if cfg.Keys == nil {
+		cfg.Keys = RemoteKeys{Client: NewClient(cfg.NATS, cfg.Telemetry)}
+	}
 	s := &Server{
 		cfg:   cfg,
 		id:    uuid.NewString(),
 		start: time.Now(),
+		keys:  keyTenants{source: cfg.Keys},
 	}
 	if err := s.answerDiscovery(); err != nil {
 		return nil, fmt.Errorf("service %s: discovery: %w", cfg.Service, err)
@@ -101,6 +109,7 @@ func (s *Server) receive(e *endpoint, msg *nats.Msg) {
 		return
 	}
 	r.call.principal = principal
+	r.call.client = clientOf(msg.Subject, msg.Header)
 	r.call.bearer = bearer(msg.Header)
 	if refused := s.admit(e.spec, r.call); refused != nil {
 		s.answer(e, r, nil, refused)
@@ -112,7 +121,7 @@ func (s *Server) receive(e *endpoint, msg *nats.Msg) {
 			s.answer(e, r, nil, contract.Errorf(contract.PayloadTooLarge, "the request body exceeds %d bytes", maxFastBody))
 			return
 		}
-		if s.serveFast(e, r) {
+		if s.complete(r.call) && s.serveFast(e, r) {
 			return
 		}
 	}
@@ -145,17 +154,21 @@ func answerable(msg *nats.Msg) bool {
 	return strings.HasPrefix(msg.Reply, "_INBOX")
 }
 
-// admit says whether this kind of caller may use the operation at all. User
-// operations are settled later, in authorise: that takes a look-up.
+// complete reports whether all is known of the principal. It never blocks.
+func (s *Server) complete(c *call) bool {
+	return c.principal.Kind != KindModule || s.keys.cached(&c.principal)
+}
+
+// admit says whether this kind of caller may use the operation at all. What a
+// person may is settled later, in authorise: that takes a look-up.
 func (s *Server) admit(spec *contract.Spec, c *call) *contract.Error {
 	access := spec.Access
 	switch {
-	case access.Has(contract.Anonymous),
-		c.principal.Kind == KindService && access.Has(contract.Internal),
+	case access.Has(contract.Anonymous), internal(spec, c),
 		c.principal.Kind == KindModule && access.Has(contract.Module),
-		access.Has(contract.User) && c.bearer != "":
+		forPeople(access) && c.bearer != "":
 		return nil
-	case access.Has(contract.User):
+	case forPeople(access):
 		return &contract.Error{Code: contract.Unauthenticated, Field: "Authorization", Message: "a bearer token is required"}
 	case c.principal.Kind == KindAnonymous && access.Has(contract.Module):
 		return &contract.Error{Code: contract.Unauthenticated, Field: contract.HeaderAPIKey, Message: "an API key is required"}
@@ -163,11 +176,26 @@ func (s *Server) admit(spec *contract.Spec, c *call) *contract.Error {
 	return contract.Errorf(contract.PermissionDenied, "this caller may not use %s", spec.Name)
 }
 
+// internal reports whether a service calls for itself and may.
+func internal(spec *contract.Spec, c *call) bool {
+	return spec.Access.Has(contract.Internal) && c.principal.Kind == KindService &&
+		(c.bearer == "" || !forPeople(spec.Access))
+}
+
+func forPeople(access contract.Access) bool { return access&(contract.User|contract.Self) != 0 }
+
+// authorise settles what takes a look-up: the tenants of a key, the person of
+// a token and what they may do.
 func (s *Server) authorise(ctx context.Context, spec *contract.Spec, c *call) error {
-	if !spec.Access.Has(contract.User) {
+	if c.principal.Kind == KindModule {
+		if err := s.keys.complete(ctx, &c.principal); err != nil {
+			return err
+		}
+	}
+	if !forPeople(spec.Access) || internal(spec, c) {
 		return nil
 	}
-	if s.cfg.Users == nil || s.cfg.Permissions == nil {
+	if s.cfg.Users == nil || (s.cfg.Permissions == nil && spec.Permission != "") {
 		return contract.Errorf(contract.PermissionDenied, "%s is not open to users", spec.Name)
 	}
 	user, err := s.cfg.Users.VerifyUser(ctx, c.bearer)
@@ -175,6 +203,9 @@ func (s *Server) authorise(ctx context.Context, spec *contract.Spec, c *call) er
 		return err
 	}
 	c.user = user
+	if spec.Permission == "" || user.Platform {
+		return nil
+	}
 	allowed, err := s.cfg.Permissions.Allowed(ctx, user, spec.Permission)
 	if err != nil {
 		return err
@@ -210,7 +241,7 @@ func (s *Server) serve(e *endpoint, r *request) {
 	var out []byte
 	err := s.authorise(ctx, e.spec, r.call)
 	if err == nil {
-		out, err = e.serve(ctx, r.msg.Data)
+		out, err = e.answer(ctx, r.msg.Data)
 	}
 	if err != nil {
 		span.SetStatus(codes.Error, err.Error())

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -40,6 +41,9 @@ type Config struct {
 	Callout, System *nats.Conn
 	// Issuer signs modules into the bus; XKey decrypts the server's requests.
 	Issuer, XKey nkeys.KeyPair
+	// PublicURL is where people and their browsers reach the platform: links in
+	// e-mails and passkeys are made for it.
+	PublicURL *url.URL
 }
 
 // Service serves auth operations and the bus's auth callout.
@@ -78,8 +82,10 @@ func (s *Service) Start(ctx context.Context) (err error) {
 	}
 	s.relay = outbox.Start(s.deps.DB, js, Name, s.deps.Telemetry.Log, s.deps.Telemetry.Metrics)
 	s.app.Committed = s.relay.Notify
+	client := s.app.Core
 	s.server, err = kit.NewServer(kit.ServerConfig{
 		Service: Name, Version: s.deps.Version, NATS: s.deps.NATS, Telemetry: s.deps.Telemetry,
+		Users: directory.NewUserVerifier(client, s.directory), Permissions: kit.RemotePermissions{Client: client}, Keys: s.app,
 	})
 	if err != nil {
 		return err
@@ -96,22 +102,13 @@ func (s *Service) Start(ctx context.Context) (err error) {
 	); err != nil {
 		return err
 	}
-	client := kit.NewClient(s.deps.NATS, s.deps.Telemetry)
 	if err := s.directory.Start(ctx, client, js, directory.Tenants|directory.Members); err != nil {
 		return err
 	}
 	if err := s.answerCallout(); err != nil {
 		return err
 	}
-	return errors.Join(
-		kit.Handle(s.server, contract.Login, s.app.Login),
-		kit.HandleFast(s.server, contract.VerifyToken, s.app.VerifyFast, s.app.Verify),
-		kit.Handle(s.server, contract.VerifyKey, s.app.VerifyKey),
-		kit.Handle(s.server, contract.CreateUser, s.app.CreateUser),
-		kit.Handle(s.server, contract.DeleteUser, s.app.DeleteUser),
-		kit.Handle(s.server, contract.CreateKey, s.app.CreateKey),
-		kit.Handle(s.server, contract.RevokeKey, s.app.RevokeKey),
-	)
+	return errors.Join(s.handlePeople(), s.handleSessions(), s.handleFactors(), s.handleTokens(), s.handleKeys())
 }
 
 // prepare loads what operations need.
@@ -128,7 +125,8 @@ func (s *Service) prepare(ctx context.Context) error {
 		return app.PublicKeys(ctx, s.deps.DB)
 	}}
 	s.app = &app.App{
-		DB: s.deps.DB, Directory: s.directory, Box: box, Signer: signer,
+		DB: s.deps.DB, Directory: s.directory, Box: box, Signer: signer, Log: s.deps.Telemetry.Log,
+		Core: kit.NewClient(s.deps.NATS, s.deps.Telemetry), PublicURL: s.cfg.PublicURL,
 		Hasher: password.NewHasher(hashers), Verifier: token.NewVerifier(keys), KeyRevoked: s.disconnect,
 	}
 	return nil

@@ -12,12 +12,12 @@ import (
 
 // Command runs the bridge as a process of its own.
 func Command() *cobra.Command {
-	var address string
+	var cfg Config
 	return process.Command(process.Spec{
 		Name: Name, Short: "Run the bridge: it serves the REST Core API, the only thing the outside reaches",
 		Flags: func(fs *pflag.FlagSet) {
-			fs.StringVar(&address, "http", "127.0.0.1:8080", "address to listen on; port 0 picks a free one")
+			fs.StringVar(&cfg.Address, "http", "127.0.0.1:8080", "address to listen on; port 0 picks a free one")
 		},
-		New: func(_ context.Context, env *process.Env) (kit.Service, error) { return New(env.Deps, address), nil },
+		New: func(_ context.Context, env *process.Env) (kit.Service, error) { return New(env.Deps, cfg), nil },
 	})
 }

@@ -25,10 +25,18 @@ import (
 // Name of the service.
 const Name = "httpbridge"
 
+// Config is what the bridge needs beside what every service does.
+type Config struct {
+	// Address to listen on, host:port; port 0 picks a free one.
+	Address string
+	// Listener is used instead of Address when it is set; Stop closes it.
+	Listener net.Listener
+}
+
 // Service serves HTTP.
 type Service struct {
 	deps     kit.Deps
-	address  string
+	cfg      Config
 	keys     *keys.Keys
 	health   *kit.Health
 	listener net.Listener
@@ -36,10 +44,9 @@ type Service struct {
 	failed   chan error
 }
 
-// New returns the bridge, not started, that will listen on address
-// (host:port; port 0 picks a free one). It needs no database.
-func New(deps kit.Deps, address string) *Service {
-	return &Service{deps: deps, address: address, failed: make(chan error, 1)}
+// New returns the bridge, not started. It needs no database.
+func New(deps kit.Deps, cfg Config) *Service {
+	return &Service{deps: deps, cfg: cfg, listener: cfg.Listener, failed: make(chan error, 1)}
 }
 
 // Start implements kit.Service.
@@ -61,8 +68,10 @@ func (s *Service) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.address); err != nil {
-		return fmt.Errorf("http: %w", err)
+	if s.listener == nil {
+		if s.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", s.cfg.Address); err != nil {
+			return fmt.Errorf("http: %w", err)
+		}
 	}
 	s.server = &http.Server{
 		Handler:           handler,

@@ -48,6 +48,7 @@ type fixture struct {
 	stack     process.Stack
 	core      *platform.Platform
 	key       string
+	keyID     string
 	token     string
 	email     string
 	tenant    string
@@ -176,7 +177,7 @@ func (f *fixture) prepareModule(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f.key = key.APIKey
+	f.key, f.keyID = key.APIKey, key.ID
 	if _, err := kit.Call(ctx, f.core.Client, contract.CreateUser, &contract.CreateUserRequest{
 		TenantID: contract.ID(f.tenant), Email: f.email, Password: passwordOfTheAdmin,
 	}); err != nil {
@@ -187,7 +188,7 @@ func (f *fixture) prepareModule(ctx context.Context) error {
 		return err
 	}
 	f.token = in.AccessToken
-	f.module, err = f.connect(f.core.NATSURL, nats.Token(f.key), nats.CustomInboxPrefix(natsconn.InboxPrefix(module)))
+	f.module, err = f.connect(f.core.NATSURL, nats.Token(f.key), nats.CustomInboxPrefix(natsconn.InboxPrefix(f.keyID)))
 	return err
 }
 

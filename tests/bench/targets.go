@@ -41,11 +41,11 @@ func (f *fixture) targets() []target {
 			return errors.Join(err, f.checkUser(out))
 		}},
 		{"bus auth.verify", natsTokenEcho, func(ctx context.Context, caller, _ int) error {
-			out, err := request(ctx, f.module[caller], contract.VerifyToken.ModuleSubject(module), verify)
+			out, err := request(ctx, f.module[caller], contract.VerifyToken.ModuleSubject(f.keyID), verify)
 			return errors.Join(err, f.checkUser(out))
 		}},
 		{"bus rbac.check", natsEcho, func(ctx context.Context, caller, n int) error {
-			return ask(ctx, f.module[caller], contract.CheckPermission.ModuleSubject(module), check(n))
+			return ask(ctx, f.module[caller], contract.CheckPermission.ModuleSubject(f.keyID), check(n))
 		}},
 		{httpEcho, "", func(ctx context.Context, _, n int) error {
 			return f.http.ask(ctx, f.http.bare+"/echo", "", check(n))

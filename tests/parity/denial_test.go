@@ -74,7 +74,7 @@ func testDenials(t *testing.T, s *stack.Stack) {
 	}
 	t.Run("wrong key on the bus", func(t *testing.T) {
 		for _, key := range append(wrongKeys(c.APIKey), "") {
-			_, err := s.ModuleBus(t, c.Module, key)
+			_, err := s.ModuleBus(t, key)
 			require.ErrorIs(t, err, nats.ErrAuthorization)
 		}
 	})
@@ -151,11 +151,11 @@ func testGrant(t *testing.T, s *stack.Stack, c *stack.Company, spec *contract.Sp
 	requireCode(t, contract.PermissionDenied, "", refused)
 
 	violations := make(chan error, 1)
-	nc, err := s.ModuleBus(t, c.Module, key.APIKey, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+	nc, err := s.ModuleBus(t, key.APIKey, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		violations <- err
 	}))
 	require.NoError(t, err)
-	require.NoError(t, nc.PublishRequest(spec.ModuleSubject(c.Module), nc.NewInbox(), []byte(body)))
+	require.NoError(t, nc.PublishRequest(spec.ModuleSubject(key.ID), nc.NewInbox(), []byte(body)))
 	select {
 	case err := <-violations:
 		require.ErrorIs(t, err, nats.ErrPermissionViolation)
@@ -172,16 +172,16 @@ func testRevokedKey(t *testing.T, s *stack.Stack) {
 	_, refused := over.Call(t, contract.GetTenant.Spec, body)
 	require.Nil(t, refused)
 	closed := make(chan struct{})
-	_, err := s.ModuleBus(t, c.Module, c.APIKey, nats.ClosedHandler(func(*nats.Conn) { close(closed) }))
+	_, err := s.ModuleBus(t, c.APIKey, nats.ClosedHandler(func(*nats.Conn) { close(closed) }))
 	require.NoError(t, err)
 
-	stack.Do(t, s, contract.RevokeKey, &contract.RevokeKeyRequest{ID: c.KeyID})
+	stack.Do(t, s, contract.RevokeKey, &contract.KeyRequest{ID: c.KeyID})
 	select {
 	case <-closed:
 	case <-time.After(stack.Timeout):
 		require.Fail(t, "the open connection of a revoked key was not closed")
 	}
-	_, err = s.ModuleBus(t, c.Module, c.APIKey)
+	_, err = s.ModuleBus(t, c.APIKey)
 	require.ErrorIs(t, err, nats.ErrAuthorization)
 	eventually(t, contract.Unauthenticated, "http", func() *contract.Error {
 		_, refused := over.Call(t, contract.GetTenant.Spec, body)
@@ -203,7 +203,7 @@ func testExpiredKey(t *testing.T, s *stack.Stack) {
 		return refused
 	})
 	require.False(t, time.Now().Before(soon))
-	_, err := s.ModuleBus(t, c.Module, key.APIKey)
+	_, err := s.ModuleBus(t, key.APIKey)
 	require.ErrorIs(t, err, nats.ErrAuthorization)
 }
 
@@ -258,7 +258,7 @@ func testTokens(t *testing.T, s *stack.Stack) {
 			_, refused := reader.Call(t, contract.ListAudit.Spec, "{}")
 			return refused == nil
 		}, stack.Timeout, 5*time.Millisecond)
-		stack.Do(t, s, contract.DeleteUser, &contract.DeleteUserRequest{
+		stack.Do(t, s, contract.DeleteUser, &contract.UserRequest{
 			TenantID: contract.ID(c.Tenant.ID), UserID: contract.ID(gone.ID),
 		})
 		for transport, caller := range s.Callers(t, c) {
@@ -346,7 +346,7 @@ func testUserDenials(t *testing.T, s *stack.Stack) {
 // testInternal holds that what is internal has no way in from outside.
 func testInternal(t *testing.T, s *stack.Stack, c *stack.Company) {
 	violations := make(chan error, 100)
-	nc, err := s.ModuleBus(t, c.Module, c.APIKey, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+	nc, err := s.ModuleBus(t, c.APIKey, nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		violations <- err
 	}))
 	require.NoError(t, err)
@@ -354,10 +354,10 @@ func testInternal(t *testing.T, s *stack.Stack, c *stack.Company) {
 		if spec.Access.Has(contract.Module) {
 			continue
 		}
-		for _, subject := range []string{spec.Subject(), spec.ModuleSubject(c.Module), spec.ModuleSubject("financial")} {
+		for _, subject := range []string{spec.Subject(), spec.ModuleSubject(c.KeyID), spec.ModuleSubject("financial-0123456789ab")} {
 			msg := nats.NewMsg(subject)
 			msg.Reply = nc.NewInbox()
-			msg.Header.Set("Buildify-Principal", "service;;")
+			msg.Header.Set("Buildify-Principal", "service;")
 			require.NoError(t, nc.PublishMsg(msg))
 			select {
 			case err := <-violations:

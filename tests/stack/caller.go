@@ -2,6 +2,7 @@ package stack
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -87,11 +88,11 @@ func Answer(t testing.TB, request *http.Request) (json.RawMessage, *contract.Err
 	return nil, problem.Err()
 }
 
-// BusCaller calls over a connection: as a module when Module is set, and on
+// BusCaller calls over a connection: as a module when KeyID is set, and on
 // the plain subjects otherwise.
 type BusCaller struct {
 	Conn   *nats.Conn
-	Module string
+	KeyID  string
 	Bearer string
 }
 
@@ -99,8 +100,8 @@ type BusCaller struct {
 func (c BusCaller) Call(t testing.TB, spec *contract.Spec, body string) (json.RawMessage, *contract.Error) {
 	t.Helper()
 	msg := nats.NewMsg(spec.Subject())
-	if c.Module != "" {
-		msg.Subject = spec.ModuleSubject(c.Module)
+	if c.KeyID != "" {
+		msg.Subject = spec.ModuleSubject(c.KeyID)
 	}
 	if c.Bearer != "" {
 		msg.Header.Set("Authorization", "Bearer "+c.Bearer)
@@ -119,10 +120,11 @@ func (c BusCaller) Call(t testing.TB, spec *contract.Spec, body string) (json.Ra
 }
 
 // ModuleBus connects as a module with its key.
-func (s *Stack) ModuleBus(t testing.TB, module, key string, options ...nats.Option) (*nats.Conn, error) {
+func (s *Stack) ModuleBus(t testing.TB, key string, options ...nats.Option) (*nats.Conn, error) {
 	t.Helper()
+	parsed, _ := contract.ParseAPIKey(key) // a malformed one is refused by the server
 	nc, err := nats.Connect(s.NATSURL, append([]nats.Option{
-		nats.Token(key), nats.CustomInboxPrefix(natsconn.InboxPrefix(module)), nats.MaxReconnects(0),
+		nats.Token(key), nats.CustomInboxPrefix(natsconn.InboxPrefix(cmp.Or(parsed.ID, "none"))), nats.MaxReconnects(0),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}),
 	}, options...)...)
 	if err == nil {
@@ -134,10 +136,10 @@ func (s *Stack) ModuleBus(t testing.TB, module, key string, options ...nats.Opti
 // Callers returns a caller of the company's module for each transport.
 func (s *Stack) Callers(t testing.TB, c *Company) map[string]Caller {
 	t.Helper()
-	nc, err := s.ModuleBus(t, c.Module, c.APIKey)
+	nc, err := s.ModuleBus(t, c.APIKey)
 	require.NoError(t, err)
 	return map[string]Caller{
-		"nats": BusCaller{Conn: nc, Module: c.Module},
+		"nats": BusCaller{Conn: nc, KeyID: c.KeyID},
 		"http": HTTPCaller{URL: s.HTTPURL, APIKey: c.APIKey},
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"time"
@@ -61,6 +62,7 @@ type Platform struct {
 	url       func(user string) string
 	postgres  *pgserver.Server
 	bridge    *httpbridge.Service
+	http      net.Listener
 }
 
 // Start brings everything up in order, database, bus, services, bridge, and
@@ -72,7 +74,7 @@ func Start(ctx context.Context, cfg Config) (_ *Platform, err error) {
 			err = errors.Join(err, p.Stop())
 		}
 	}()
-	if err := errors.Join(free("http", cfg.HTTP), free("nats", cfg.NATS), free("ops", cfg.Ops)); err != nil {
+	if err := errors.Join(p.listen(), free("nats", cfg.NATS), free("ops", cfg.Ops)); err != nil {
 		return nil, err
 	}
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
@@ -111,13 +113,41 @@ func Start(ctx context.Context, cfg Config) (_ *Platform, err error) {
 	return p, nil
 }
 
-// free tells early, and in one line, that a port is taken.
-func free(flag, address string) error {
+// listen takes the bridge's port before anything else: links in e-mails name
+// it. The bridge serves it once all is up.
+func (p *Platform) listen() (err error) {
+	if p.http, err = listen("http", p.cfg.HTTP); err != nil {
+		return err
+	}
+	p.stack.Push("http", func(context.Context) error {
+		_ = p.http.Close() // by the bridge already, if it came that far
+		return nil
+	})
+	return nil
+}
+
+func listen(flag, address string) (net.Listener, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return fmt.Errorf("%s is not free (%w); choose another with --%s HOST:PORT, port 0 for any", address, errors.Unwrap(err), flag)
+		return nil, fmt.Errorf("%s is not free (%w); choose another with --%s HOST:PORT, port 0 for any", address, errors.Unwrap(err), flag)
+	}
+	return listener, nil
+}
+
+// free tells early, and in one line, that a port is taken.
+func free(flag, address string) error {
+	listener, err := listen(flag, address)
+	if err != nil {
+		return err
 	}
 	return listener.Close()
+}
+
+// publicURL is where browsers on this machine reach the bridge; passkeys want
+// a name, not an address.
+func (p *Platform) publicURL() *url.URL {
+	_, port, _ := net.SplitHostPort(p.http.Addr().String()) // an address that is listened on
+	return &url.URL{Scheme: "http", Host: net.JoinHostPort("localhost", port)}
 }
 
 func (p *Platform) path(name string) string { return filepath.Join(p.cfg.Data, name) }
@@ -180,7 +210,7 @@ func (p *Platform) startServices(ctx context.Context) error {
 		{rbac.Name, func(d kit.Deps) (kit.Service, error) { return rbac.New(d), nil }},
 		{audit.Name, func(d kit.Deps) (kit.Service, error) { return audit.New(d), nil }},
 		{httpbridge.Name, func(d kit.Deps) (kit.Service, error) {
-			p.bridge = httpbridge.New(d, p.cfg.HTTP)
+			p.bridge = httpbridge.New(d, httpbridge.Config{Listener: p.http})
 			return p.bridge, nil
 		}},
 	} {
@@ -231,6 +261,7 @@ func (p *Platform) newAuth(ctx context.Context, deps kit.Deps) (kit.Service, err
 	xkey, xkeyErr := natsserver.ReadSeed(p.Credentials(), natsserver.XKey)
 	return auth.New(deps, auth.Config{
 		Secret: secret, Callout: callout.NATS, System: system.NATS, Issuer: issuer, XKey: xkey,
+		PublicURL: p.publicURL(),
 	}), errors.Join(issuerErr, xkeyErr)
 }
 

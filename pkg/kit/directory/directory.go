@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -195,13 +196,36 @@ func (d *Directory) Tenant(id string) (contract.Tenant, bool) {
 	return t, ok
 }
 
-// TenantOf returns the active tenant that an active user belongs to.
-func (d *Directory) TenantOf(user string) (contract.Tenant, bool) {
+// TenantOf returns the active home tenant of an active user.
+func (d *Directory) TenantOf(user string) (contract.Tenant, bool) { return d.MemberOf(user, "") }
+
+// MemberOf returns the active tenant that an active user may act in: the home
+// tenant when tenant is empty, a further one that they belong to, or any for a
+// platform administrator.
+func (d *Directory) MemberOf(user, tenant string) (contract.Tenant, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	m := d.members[user]
-	t := d.tenants[m.TenantID]
-	return t, m.Active && t.IsActive
+	if tenant == "" {
+		tenant = m.TenantID
+	}
+	t := d.tenants[tenant]
+	belongs := m.Platform || tenant == m.TenantID || slices.Contains(m.Tenants, tenant)
+	return t, m.Active && t.IsActive && belongs
+}
+
+// Member returns what is known of a user, active or not.
+func (d *Directory) Member(user string) (contract.Member, bool) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	m, ok := d.members[user]
+	return m, ok
+}
+
+// Platform reports whether the user is an active platform administrator.
+func (d *Directory) Platform(user string) bool {
+	m, _ := d.Member(user)
+	return m.Active && m.Platform
 }
 
 // Enabled reports whether an active tenant has the module enabled.
@@ -212,26 +236,28 @@ func (d *Directory) Enabled(tenant, module string) bool {
 }
 
 // Sees is the platform's rule of visibility: a service sees every tenant; a
-// module those that are active and have it enabled; nobody else sees any.
+// module those that are active, have it enabled, and that its key is good for;
+// nobody else sees any.
 func (d *Directory) Sees(p kit.Principal, tenant string) bool {
 	switch p.Kind {
 	case kit.KindService:
 		_, ok := d.Tenant(tenant)
 		return ok
 	case kit.KindModule:
-		return d.Enabled(tenant, p.Module)
+		return p.May(tenant) && d.Enabled(tenant, p.Module)
 	}
 	return false
 }
 
-// VisibleUser returns the tenant of an active user whom the principal may ask
-// about. Everyone else is not_found, whether they exist or not.
-func (d *Directory) VisibleUser(p kit.Principal, user string) (contract.Tenant, error) {
-	tenant, ok := d.TenantOf(user)
-	if !ok || !d.Sees(p, tenant.ID) {
+// VisibleUser returns the tenant in which the principal may ask about an
+// active user: the user's home tenant when tenant is empty, else that one.
+// Everyone else is not_found, whether they exist or not.
+func (d *Directory) VisibleUser(p kit.Principal, user, tenant string) (contract.Tenant, error) {
+	t, ok := d.MemberOf(user, tenant)
+	if !ok || !d.Sees(p, t.ID) {
 		return contract.Tenant{}, contract.Missing("user")
 	}
-	return tenant, nil
+	return t, nil
 }
 
 // AwaitMember waits until the user is known as an active member of the tenant:
@@ -239,8 +265,8 @@ func (d *Directory) VisibleUser(p kit.Principal, user string) (contract.Tenant, 
 // after two seconds, and the context's error when ctx ends first.
 func (d *Directory) AwaitMember(ctx context.Context, tenant, user string) error {
 	return d.await(ctx, "user", func() bool {
-		t, ok := d.TenantOf(user)
-		return ok && t.ID == tenant
+		_, ok := d.MemberOf(user, tenant)
+		return ok
 	})
 }
 

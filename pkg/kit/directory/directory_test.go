@@ -154,7 +154,7 @@ func TestWhoSeesWhom(t *testing.T) {
 		}
 		var refusals []error
 		for _, id := range []string{"on-1", "on-2", "off-1", "plain-1", "lost", "void", "unknown", ""} {
-			tenant, err := d.VisibleUser(c.principal, id)
+			tenant, err := d.VisibleUser(c.principal, id, "")
 			if err == nil {
 				users = append(users, id)
 				continue
@@ -424,7 +424,7 @@ func BenchmarkVisibleUser(b *testing.B) {
 	d.PutActivation(contract.Activation{TenantID: "t1", Module: "crm", Enabled: true, Revision: 1})
 	p := kit.Principal{Kind: kit.KindModule, Module: "crm"}
 	for b.Loop() {
-		if _, err := d.VisibleUser(p, "u1"); err != nil {
+		if _, err := d.VisibleUser(p, "u1", ""); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -36,11 +36,12 @@ func (v *UserVerifier) VerifyUser(ctx context.Context, raw string) (kit.User, er
 	if err != nil {
 		return kit.User{}, err
 	}
-	tenant, ok := v.directory.TenantOf(claims.Subject)
-	if !ok || tenant.ID != claims.TenantID {
+	platform := v.directory.Platform(claims.Subject)
+	_, active := v.directory.MemberOf(claims.Subject, claims.TenantID)
+	if !active && (!platform || claims.TenantID != "") {
 		return kit.User{}, &contract.Error{
 			Code: contract.Unauthenticated, Field: "Authorization", Message: "the token's user is not active",
 		}
 	}
-	return kit.User{ID: claims.Subject, TenantID: claims.TenantID, SessionID: claims.SessionID}, nil
+	return kit.User{ID: claims.Subject, TenantID: claims.TenantID, SessionID: claims.SessionID, Platform: platform}, nil
 }

@@ -39,7 +39,7 @@ func (t *Transport) options(key contract.APIKey) []nats.Option {
 	return []nats.Option{
 		nats.Name(key.ID),
 		nats.Token(key.Reveal()),
-		nats.CustomInboxPrefix("_INBOX_" + key.Module()),
+		nats.CustomInboxPrefix("_INBOX_" + key.ID),
 		nats.MaxReconnects(-1),
 		nats.CustomReconnectDelay(reconnectDelay),
 		nats.ReconnectBufSize(-1), // else a request that timed out may be delivered later

@@ -36,10 +36,10 @@ type Config struct {
 //
 //	connected ⇄ reconnecting ── Close ──▶ closed
 type Transport struct {
-	module string
-	nats   *nats.Conn
-	calls  *inflight
-	state  *state
+	keyID string
+	nats  *nats.Conn
+	calls *inflight
+	state *state
 }
 
 // New connects and returns when the connection is up; see sdk.New for how long
@@ -55,7 +55,7 @@ func New(ctx context.Context, cfg Config) (*Transport, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	t := &Transport{module: key.Module(), calls: newInflight(), state: &state{log: cfg.Log}}
+	t := &Transport{keyID: key.ID, calls: newInflight(), state: &state{log: cfg.Log}}
 	t.nats, err = connect(ctx, cfg.URL, append(t.options(key), cfg.Options...))
 	if err != nil {
 		return nil, err
@@ -73,7 +73,7 @@ func (t *Transport) Call(ctx context.Context, spec *contract.Spec, request []byt
 	}
 	call, abort := context.WithCancelCause(ctx)
 	defer abort(nil)
-	subject := spec.ModuleSubject(t.module)
+	subject := spec.ModuleSubject(t.keyID)
 	defer t.calls.add(subject, abort)()
 	// Asked after add, so that a break in between ends the call.
 	if !t.nats.IsConnected() {

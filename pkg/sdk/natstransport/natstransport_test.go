@@ -46,8 +46,8 @@ func TestRequestsGoOnTheModulesOwnSubject(t *testing.T) {
 	assert.Equal(t, &contract.CheckResponse{Allowed: true, Revision: 7}, response)
 
 	r := <-requests
-	assert.Equal(t, "m.financial.core.rbac.check", r.subject)
-	assert.True(t, strings.HasPrefix(r.reply, "_INBOX_financial."), r.reply)
+	assert.Equal(t, "m.financial-0123456789ab.core.rbac.check", r.subject)
+	assert.True(t, strings.HasPrefix(r.reply, "_INBOX_financial-0123456789ab."), r.reply)
 	assert.JSONEq(t, `{"user_id":"u","permission":"financial:accounts:read"}`, r.body)
 	assert.Empty(t, r.header)
 	assert.Equal(t, []hello{{Token: key, Name: "financial-0123456789ab"}}, s.greeted())

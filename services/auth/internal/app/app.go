@@ -3,12 +3,15 @@ package app
 
 import (
 	"context"
+	"log/slog"
+	"net/url"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/events"
+	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/pkg/kit/database"
 	"github.com/buildify/core/pkg/kit/directory"
 	"github.com/buildify/core/pkg/kit/outbox"
@@ -26,6 +29,11 @@ type App struct {
 	Hasher    *password.Hasher
 	Signer    *Signer
 	Verifier  *token.Verifier
+	// Core calls other services.
+	Core *kit.Client
+	// PublicURL is where people and their browsers reach the platform.
+	PublicURL *url.URL
+	Log       *slog.Logger
 	// Committed is told that events wait in the outbox.
 	Committed func()
 	// KeyRevoked is told of a key that must not keep a connection.
@@ -34,15 +42,15 @@ type App struct {
 	people people
 }
 
-// change runs work in a transaction of one tenant, with the event it returns,
-// and wakes the relay.
-func (a *App) change(ctx context.Context, tenant string, work func(*db.Queries) (events.Event, error)) error {
+// change runs work in a transaction that sees one tenant, or
+// database.Everything, with the events it returns, and wakes the relay.
+func (a *App) change(ctx context.Context, tenant string, work func(*db.Queries) ([]events.Event, error)) error {
 	err := a.DB.In(ctx, tenant, func(tx pgx.Tx) error {
-		event, err := work(db.New(tx))
-		if err != nil {
-			return err
+		happened, err := work(db.New(tx))
+		for i := 0; i < len(happened) && err == nil; i++ {
+			err = outbox.Add(ctx, tx, happened[i])
 		}
-		return outbox.Add(ctx, tx, event)
+		return err
 	})
 	if err == nil {
 		a.Committed()
@@ -50,8 +58,88 @@ func (a *App) change(ctx context.Context, tenant string, work func(*db.Queries) 
 	return err
 }
 
+// read runs work in a transaction that only reads and sees everything.
+func (a *App) read(ctx context.Context, work func(*db.Queries) error) error {
+	return a.DB.Read(ctx, database.Everything, func(tx pgx.Tx) error { return work(db.New(tx)) })
+}
+
+// event makes an event of this request: by whom, and which request it was. An
+// empty tenant means the platform.
+func event(ctx context.Context, kind events.Kind, tenant string, revision int64, data any) (events.Event, error) {
+	e, err := events.New(kind, tenant, revision, data)
+	if err != nil {
+		return e, err
+	}
+	if user := kit.UserFrom(ctx).ID; user != "" {
+		e.SetExtension(events.ActorID, user)
+	}
+	if id := kit.RequestID(ctx); id != "" {
+		e.SetExtension(events.RequestID, id)
+	}
+	return e, nil
+}
+
+// tenant is the one that an administrative request acts in: the caller's own,
+// or, for a platform administrator or a service, the one that the request
+// names. A tenant that the caller may not act in is not_found.
+func (a *App) tenant(ctx context.Context, requested contract.ID) (string, error) {
+	user, named := kit.UserFrom(ctx), kit.UUID(requested)
+	switch {
+	case user.ID == "" || user.Platform: // a service, or a platform administrator
+		if named == "" {
+			named = user.TenantID
+		}
+		if named == "" {
+			return "", contract.Invalid("tenant_id", "is required: you act in no tenant")
+		}
+	case named == "" || named == user.TenantID:
+		return user.TenantID, nil
+	default:
+		return "", contract.Missing("tenant")
+	}
+	if _, ok := a.Directory.Tenant(named); !ok {
+		return "", contract.Missing("tenant")
+	}
+	return named, nil
+}
+
+// userChanged makes the event that tells projections of a user's new state. It
+// is called in the transaction of the change, after which the user's revision
+// must be a new one.
+func (a *App) userChanged(ctx context.Context, q *db.Queries, user string) (contract.Member, events.Event, error) {
+	row, err := q.MemberByID(ctx, user)
+	if err != nil {
+		return contract.Member{}, events.Event{}, err
+	}
+	member := memberState(db.ListMembersRow(row))
+	e, err := event(ctx, events.UserChanged, member.TenantID, member.Revision, member)
+	return member, e, err
+}
+
+// applied lets this replica decide by a committed change at once.
+func (a *App) applied(member contract.Member) {
+	a.people.forget(member.UserID)
+	a.Directory.PutMember(member)
+}
+
 // Changed takes in an event that tells of a changed user.
 func (a *App) Changed(user string) { a.people.forget(user) }
+
+// value is what a nullable column holds, empty for NULL.
+func value(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+// nullable is NULL for an empty string.
+func nullable(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
 
 // people remembers the users that verified tokens belong to. Events of
 // changed users empty it entry by entry.

@@ -134,14 +134,14 @@ func TestReplicasThatStartTogetherAgreeOnOneKey(t *testing.T) {
 	require.Len(t, set.Keys, 1)
 	require.Equal(t, contract.JWK{KeyType: "OKP", Curve: "Ed25519", Algorithm: "EdDSA", Use: "sig", KeyID: signers[0].kid, X: set.Keys[0].X}, set.Keys[0])
 
-	raw, err := signers[1].Sign("user", "tenant")
+	raw, err := signers[1].Sign("user", "tenant", kit.NewID())
 	require.NoError(t, err)
 	claims, err := token.NewVerifier(keySet(db)).Verify(bounded(t), raw)
 	require.NoError(t, err)
 	require.Equal(t, "user", claims.Subject)
 	require.Equal(t, "tenant", claims.TenantID)
 	require.WithinDuration(t, time.Now().Add(token.Lifetime), claims.ExpiresAt.Time, time.Minute)
-	again, err := signers[1].Sign("user", "tenant")
+	again, err := signers[1].Sign("user", "tenant", kit.NewID())
 	require.NoError(t, err)
 	second, err := token.NewVerifier(keySet(db)).Verify(bounded(t), again)
 	require.NoError(t, err)
@@ -220,7 +220,7 @@ func TestWhoMayLogIn(t *testing.T) {
 	w.activate(true, 3)
 	_, err = w.login(t, "ada@example.com", goodPassword)
 	require.NoError(t, err)
-	_, err = w.DeleteUser(bounded(t), &contract.DeleteUserRequest{TenantID: contract.ID(w.tenant), UserID: contract.ID(id)})
+	_, err = w.DeleteUser(bounded(t), &contract.UserRequest{TenantID: contract.ID(w.tenant), UserID: contract.ID(id)})
 	require.NoError(t, err)
 	refused("ada@example.com", goodPassword, "deleted")
 	for _, err := range refusals {
@@ -246,8 +246,8 @@ func TestAUserIsMadeOnceAndTold(t *testing.T) {
 	require.Len(t, w.outbox(t), 1, "what failed is not told")
 	require.Equal(t, 1, w.committed)
 
-	remove := &contract.DeleteUserRequest{TenantID: contract.ID(strings.ToUpper(w.tenant)), UserID: contract.ID(strings.ToUpper(id))}
-	foreign := &contract.DeleteUserRequest{TenantID: contract.ID(kit.NewID()), UserID: contract.ID(id)}
+	remove := &contract.UserRequest{TenantID: contract.ID(strings.ToUpper(w.tenant)), UserID: contract.ID(strings.ToUpper(id))}
+	foreign := &contract.UserRequest{TenantID: contract.ID(kit.NewID()), UserID: contract.ID(id)}
 	_, err := w.DeleteUser(bounded(t), foreign)
 	require.ErrorIs(t, err, is(contract.NotFound), "of another tenant")
 	_, err = w.DeleteUser(bounded(t), remove)
@@ -328,7 +328,7 @@ func TestAKeyIsGoodUntilItExpiresOrIsRevoked(t *testing.T) {
 	require.NoError(t, err)
 	refused(made.APIKey, "expired")
 
-	_, err = w.RevokeKey(bounded(t), &contract.RevokeKeyRequest{ID: all.ID})
+	_, err = w.RevokeKey(bounded(t), &contract.KeyRequest{ID: all.ID})
 	require.NoError(t, err)
 	refused(all.APIKey, "revoked")
 	require.Equal(t, []string{all.ID}, w.revoked)
@@ -337,7 +337,7 @@ func TestAKeyIsGoodUntilItExpiresOrIsRevoked(t *testing.T) {
 	require.True(t, events.KeyEnded.Is(waiting[0]))
 	require.JSONEq(t, `{"id":"`+all.ID+`"}`, string(waiting[0].Data()))
 	for _, id := range []string{all.ID, "unknown", "", "%"} {
-		_, err = w.RevokeKey(bounded(t), &contract.RevokeKeyRequest{ID: id})
+		_, err = w.RevokeKey(bounded(t), &contract.KeyRequest{ID: id})
 		require.ErrorIs(t, err, is(contract.NotFound), id)
 	}
 	require.Len(t, w.revoked, 1)
@@ -355,7 +355,7 @@ func TestAKeyIsGoodUntilItExpiresOrIsRevoked(t *testing.T) {
 func TestADatabaseThatIsAwayIsNoRefusal(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	raw, err := w.Signer.Sign(kit.NewID(), w.tenant)
+	raw, err := w.Signer.Sign(kit.NewID(), w.tenant, kit.NewID())
 	require.NoError(t, err)
 	w.DB.Close()
 	_, err = w.Verify(bounded(t), &contract.VerifyRequest{Token: raw})

@@ -12,8 +12,11 @@ import (
 )
 
 // CreateUser answers auth.create_user.
-func (a *App) CreateUser(ctx context.Context, r *contract.CreateUserRequest) (*contract.CreateUserResponse, error) {
-	tenant := kit.UUID(r.TenantID)
+func (a *App) CreateUser(ctx context.Context, r *contract.CreateUserRequest) (*contract.UserDetail, error) {
+	tenant, err := a.tenant(ctx, r.TenantID)
+	if err != nil {
+		return nil, err
+	}
 	if err := a.Directory.AwaitTenant(ctx, tenant); err != nil {
 		return nil, err
 	}
@@ -29,15 +32,18 @@ func (a *App) CreateUser(ctx context.Context, r *contract.CreateUserRequest) (*c
 	if username == "" {
 		username, _, _ = strings.Cut(email, "@")
 	}
-	member := contract.Member{UserID: kit.NewID(), TenantID: tenant, Active: true}
-	err = a.change(ctx, tenant, func(q *db.Queries) (events.Event, error) {
-		member.Revision, err = q.CreateUser(ctx, db.CreateUserParams{
-			ID: member.UserID, TenantID: tenant, Email: email, Username: username, PasswordHash: hash,
+	var user db.AuthUser
+	var member contract.Member
+	err = a.change(ctx, tenant, func(q *db.Queries) ([]events.Event, error) {
+		user, err = q.CreateUser(ctx, db.CreateUserParams{
+			ID: kit.NewID(), TenantID: &tenant, Email: email, Username: username, Name: r.Name, PasswordHash: hash,
 		})
 		if err != nil {
-			return events.Event{}, err
+			return nil, err
 		}
-		return events.New(events.UserChanged, tenant, member.Revision, member)
+		var changed events.Event
+		member, changed, err = a.userChanged(ctx, q, user.ID)
+		return []events.Event{changed}, err
 	})
 	if _, duplicate := database.Duplicate(err); duplicate {
 		return nil, &contract.Error{Code: contract.AlreadyExists, Field: "email", Message: "a user of this address exists"}
@@ -45,6 +51,9 @@ func (a *App) CreateUser(ctx context.Context, r *contract.CreateUserRequest) (*c
 	if err != nil {
 		return nil, err
 	}
-	a.Directory.PutMember(member)
-	return &contract.CreateUserResponse{ID: member.UserID}, nil
+	a.applied(member)
+	return &contract.UserDetail{
+		ID: user.ID, TenantID: value(user.TenantID), Email: user.Email, Username: user.Username, Name: user.Name,
+		Status: "active", CreatedAt: user.CreatedAt, Revision: user.Revision,
+	}, nil
 }

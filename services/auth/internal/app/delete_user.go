@@ -11,14 +11,20 @@ import (
 )
 
 // DeleteUser answers auth.delete_user.
-func (a *App) DeleteUser(ctx context.Context, r *contract.DeleteUserRequest) (*contract.Empty, error) {
-	member := contract.Member{UserID: kit.UUID(r.UserID), TenantID: kit.UUID(r.TenantID)}
-	err := a.change(ctx, member.TenantID, func(q *db.Queries) (_ events.Event, err error) {
-		member.Revision, err = q.DeleteUser(ctx, db.DeleteUserParams{TenantID: member.TenantID, ID: member.UserID})
+func (a *App) DeleteUser(ctx context.Context, r *contract.UserRequest) (*contract.Empty, error) {
+	tenant, err := a.tenant(ctx, r.TenantID)
+	if err != nil {
+		return nil, err
+	}
+	var member contract.Member
+	err = a.change(ctx, tenant, func(q *db.Queries) ([]events.Event, error) {
+		user, err := q.DeleteUser(ctx, kit.UUID(r.UserID))
 		if err != nil {
-			return events.Event{}, err
+			return nil, err
 		}
-		return events.New(events.UserChanged, member.TenantID, member.Revision, member)
+		var changed events.Event
+		member, changed, err = a.userChanged(ctx, q, user.ID)
+		return []events.Event{changed}, err
 	})
 	if database.Missing(err) {
 		return nil, contract.Missing("user")
@@ -26,7 +32,6 @@ func (a *App) DeleteUser(ctx context.Context, r *contract.DeleteUserRequest) (*c
 	if err != nil {
 		return nil, err
 	}
-	a.people.forget(member.UserID)
-	a.Directory.PutMember(member)
+	a.applied(member)
 	return &contract.Empty{}, nil
 }

@@ -3,11 +3,8 @@ package app
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/kit"
-	"github.com/buildify/core/pkg/kit/database"
 	"github.com/buildify/core/services/auth/internal/store/db"
 )
 
@@ -18,12 +15,10 @@ func (a *App) ListMembers(ctx context.Context, r *contract.SnapshotRequest) (*co
 		return nil, err
 	}
 	response := &contract.ListMembersResponse{Items: []contract.Member{}}
-	err = a.DB.Read(ctx, database.Everything, func(tx pgx.Tx) error {
-		rows, err := db.New(tx).ListMembers(ctx, db.ListMembersParams{After: after, Page: int32(limit)})
+	err = a.read(ctx, func(q *db.Queries) error {
+		rows, err := q.ListMembers(ctx, db.ListMembersParams{After: after, Page: int32(limit)})
 		for _, row := range rows {
-			response.Items = append(response.Items, contract.Member{
-				UserID: row.ID, TenantID: row.TenantID, Active: row.Active, Revision: row.Revision,
-			})
+			response.Items = append(response.Items, memberState(row))
 		}
 		return err
 	})
@@ -34,4 +29,11 @@ func (a *App) ListMembers(ctx context.Context, r *contract.SnapshotRequest) (*co
 		response.NextCursor = response.Items[limit-1].UserID
 	}
 	return response, nil
+}
+
+func memberState(row db.ListMembersRow) contract.Member {
+	return contract.Member{
+		UserID: row.ID, TenantID: value(row.TenantID), Tenants: row.Tenants,
+		Platform: row.Platform, Active: row.Active, Revision: row.Revision,
+	}
 }

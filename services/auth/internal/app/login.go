@@ -5,9 +5,8 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/pkg/kit/database"
 	"github.com/buildify/core/pkg/kit/token"
 	"github.com/buildify/core/services/auth/internal/password"
@@ -19,9 +18,9 @@ var errLogin = contract.Errorf(contract.Unauthenticated, "the e-mail address or 
 // Login answers auth.login. Neither its answer nor its time tells whether an
 // account exists.
 func (a *App) Login(ctx context.Context, r *contract.LoginRequest) (*contract.LoginResponse, error) {
-	var row db.UserByEmailRow
-	err := a.DB.Read(ctx, database.Everything, func(tx pgx.Tx) (err error) {
-		row, err = db.New(tx).UserByEmail(ctx, normaliseEmail(r.Email))
+	var row db.AuthUser
+	err := a.read(ctx, func(q *db.Queries) (err error) {
+		row, err = q.UserByEmail(ctx, normaliseEmail(r.Email))
 		return err
 	})
 	if err != nil && !database.Missing(err) {
@@ -35,13 +34,13 @@ func (a *App) Login(ctx context.Context, r *contract.LoginRequest) (*contract.Lo
 	if !match || !active {
 		return nil, errLogin
 	}
-	signed, err := a.Signer.Sign(row.ID, row.TenantID)
+	signed, err := a.Signer.Sign(row.ID, tenant.ID, kit.NewID())
 	if err != nil {
 		return nil, err
 	}
 	return &contract.LoginResponse{
 		AccessToken: signed, TokenType: "Bearer", ExpiresIn: int(token.Lifetime.Seconds()),
-		User: contract.UserInfo{
+		User: &contract.UserInfo{
 			ID: row.ID, Email: row.Email, Username: row.Username, TenantID: tenant.ID, TenantCode: tenant.Code,
 		},
 	}, nil

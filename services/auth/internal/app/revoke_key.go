@@ -11,13 +11,14 @@ import (
 
 // RevokeKey answers auth.revoke_key. New uses are refused from the commit on;
 // the event reaches the bridges' memories, and open bus connections are closed.
-func (a *App) RevokeKey(ctx context.Context, r *contract.RevokeKeyRequest) (*contract.Empty, error) {
-	err := a.change(ctx, database.Everything, func(q *db.Queries) (events.Event, error) {
+func (a *App) RevokeKey(ctx context.Context, r *contract.KeyRequest) (*contract.Empty, error) {
+	err := a.change(ctx, database.Everything, func(q *db.Queries) ([]events.Event, error) {
 		id, err := q.RevokeKey(ctx, r.ID)
 		if err != nil {
-			return events.Event{}, err
+			return nil, err
 		}
-		return events.New(events.KeyEnded, events.Platform, 0, events.KeyRevoked{ID: id})
+		ended, err := event(ctx, events.KeyEnded, "", 0, events.KeyChange{ID: id})
+		return []events.Event{ended}, err
 	})
 	if database.Missing(err) {
 		return nil, contract.Missing("API key")

@@ -61,15 +61,15 @@ func (s *Signer) create(ctx context.Context, q *db.Queries, box *secret.Box) err
 	})
 }
 
-// Sign issues an access token for a new session of the user.
-func (s *Signer) Sign(user, tenant string) (string, error) {
+// Sign issues an access token for a session of the user, in a tenant.
+func (s *Signer) Sign(user, tenant, session string) (string, error) {
 	now := time.Now()
 	t := jwt.NewWithClaims(jwt.SigningMethodEdDSA, token.Claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: token.Issuer, Audience: jwt.ClaimStrings{token.Audience}, Subject: user,
 			ID: uuid.NewString(), IssuedAt: jwt.NewNumericDate(now), ExpiresAt: jwt.NewNumericDate(now.Add(token.Lifetime)),
 		},
-		TenantID: tenant, SessionID: uuid.NewString(),
+		TenantID: tenant, SessionID: session,
 	})
 	t.Header["kid"] = s.kid
 	return t.SignedString(s.key)

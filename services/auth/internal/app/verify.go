@@ -3,8 +3,6 @@ package app
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/pkg/kit/database"
@@ -33,9 +31,9 @@ func (a *App) Verify(ctx context.Context, r *contract.VerifyRequest) (*contract.
 		return nil, err
 	}
 	mark := a.people.mark()
-	var row db.UserByIDRow
-	err = a.DB.Read(ctx, claims.TenantID, func(tx pgx.Tx) (err error) {
-		row, err = db.New(tx).UserByID(ctx, claims.Subject)
+	var row db.AuthUser
+	err = a.read(ctx, func(q *db.Queries) (err error) {
+		row, err = q.UserByID(ctx, claims.Subject)
 		return err
 	})
 	if database.Missing(err) {
@@ -44,20 +42,17 @@ func (a *App) Verify(ctx context.Context, r *contract.VerifyRequest) (*contract.
 	if err != nil {
 		return nil, err
 	}
-	user := contract.UserInfo{ID: row.ID, Email: row.Email, Username: row.Username, TenantID: row.TenantID}
+	user := contract.UserInfo{ID: row.ID, Email: row.Email, Username: row.Username, TenantID: value(row.TenantID)}
 	a.people.put(user, mark)
 	return a.verified(ctx, claims, user)
 }
 
 // verified gives the user out to a caller who may see their tenant.
 func (a *App) verified(ctx context.Context, claims *token.Claims, user contract.UserInfo) (*contract.VerifyResponse, error) {
-	tenant, err := a.Directory.VisibleUser(kit.PrincipalFrom(ctx), user.ID)
+	tenant, err := a.Directory.VisibleUser(kit.PrincipalFrom(ctx), user.ID, claims.TenantID)
 	if err != nil {
 		return nil, err
 	}
-	if claims.TenantID != tenant.ID {
-		return nil, contract.Missing("user")
-	}
-	user.TenantCode = tenant.Code
+	user.TenantID, user.TenantCode = tenant.ID, tenant.Code
 	return &contract.VerifyResponse{User: user}, nil
 }

@@ -41,3 +41,17 @@ func (a *App) VerifyKey(ctx context.Context, r *contract.VerifyKeyRequest) (*con
 	}
 	return &contract.VerifyKeyResponse{ID: row.ID, Module: row.Module, Operations: operations, ExpiresAt: row.ExpiresAt}, nil
 }
+
+// AnswerKeyInfo answers auth.key_info.
+func (a *App) AnswerKeyInfo(ctx context.Context, r *contract.KeyInfoRequest) (*contract.KeyInfoResponse, error) {
+	return a.KeyInfo(ctx, r.ID)
+}
+
+// KeyInfo implements kit.KeySource for this service itself. [agent D]
+func (a *App) KeyInfo(_ context.Context, id string) (*contract.KeyInfoResponse, error) {
+	module, ok := contract.KeyModule(id)
+	if !ok {
+		return nil, contract.Missing("API key")
+	}
+	return &contract.KeyInfoResponse{ID: id, Module: module}, nil
+}

@@ -121,7 +121,7 @@ func (b *bus) connect(name, seedFile string, opts ...nats.Option) *nats.Conn {
 func (b *bus) module(key contract.APIKey, opts ...nats.Option) (*nats.Conn, error) {
 	b.t.Helper()
 	nc, err := nats.Connect(b.server.URL(), append([]nats.Option{
-		nats.Token(key.Reveal()), nats.CustomInboxPrefix("_INBOX_" + key.Module()), nats.PermissionErrOnSubscribe(true),
+		nats.Token(key.Reveal()), nats.CustomInboxPrefix("_INBOX_" + key.ID), nats.PermissionErrOnSubscribe(true),
 		nats.ErrorHandler(func(*nats.Conn, *nats.Subscription, error) {}), nats.NoReconnect(), nats.Timeout(limit),
 	}, opts...)...)
 	if err == nil {

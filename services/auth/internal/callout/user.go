@@ -24,7 +24,8 @@ var operationName = regexp.MustCompile(`^[a-z]+\.[a-z_]+$`)
 // on the bus. Everything that becomes part of a subject is checked here, for a
 // wildcard or a dot in a name would be somebody else's subject.
 func (r *Responder) user(nkey string, key contract.APIKey, grant Grant, now time.Time) (*jwt.UserClaims, error) {
-	if grant.KeyID != key.ID || grant.Module != key.Module() || !contract.ValidModule(grant.Module) {
+	module, ok := contract.KeyModule(grant.KeyID)
+	if !ok || grant.KeyID != key.ID || grant.Module != module {
 		return nil, fmt.Errorf("the grant is for key %q of module %q", grant.KeyID, grant.Module)
 	}
 	expires := now.Add(r.cfg.TTL)
@@ -45,11 +46,11 @@ func (r *Responder) user(nkey string, key contract.APIKey, grant Grant, now time
 		if !operationName.MatchString(operation) {
 			return nil, fmt.Errorf("the grant has no operation name: %q", operation)
 		}
-		u.Pub.Allow.Add("m." + grant.Module + ".core." + operation)
+		u.Pub.Allow.Add("m." + grant.KeyID + ".core." + operation)
 	}
 	if len(grant.Operations) == 0 {
 		u.Pub.Deny.Add(">") // an empty allow list would allow everything
 	}
-	u.Sub.Allow.Add("_INBOX_" + grant.Module + ".>")
+	u.Sub.Allow.Add("_INBOX_" + grant.KeyID + ".>")
 	return u, nil
 }

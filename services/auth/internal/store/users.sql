@@ -1,21 +1,32 @@
 -- name: CreateUser :one
-INSERT INTO auth.users (id, tenant_id, email, username, password_hash)
-VALUES ($1, $2, $3, $4, $5)
-RETURNING revision;
+INSERT INTO auth.users (id, tenant_id, platform, email, username, name, password_hash, must_change_password)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+RETURNING *;
 
 -- name: DeleteUser :one
-UPDATE auth.users SET deleted_at = now(), revision = nextval('auth.revision')
-WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL
-RETURNING revision;
+UPDATE auth.users SET deleted_at = now(), password_hash = '', revision = nextval('auth.revision')
+WHERE id = $1 AND deleted_at IS NULL
+RETURNING *;
 
 -- name: UserByEmail :one
-SELECT id, tenant_id, email, username, password_hash FROM auth.users
-WHERE email = $1 AND deleted_at IS NULL;
+SELECT * FROM auth.users WHERE email = $1 AND deleted_at IS NULL;
 
 -- name: UserByID :one
-SELECT id, tenant_id, email, username FROM auth.users
-WHERE id = $1 AND deleted_at IS NULL;
+SELECT * FROM auth.users WHERE id = $1 AND deleted_at IS NULL;
+
+-- name: LockUser :one
+SELECT * FROM auth.users WHERE id = $1 AND deleted_at IS NULL FOR UPDATE;
+
+-- name: TouchUser :one
+UPDATE auth.users SET revision = nextval('auth.revision') WHERE id = $1
+RETURNING revision;
+
+-- name: MemberByID :one
+SELECT id, tenant_id, platform, (deleted_at IS NULL AND disabled_at IS NULL)::boolean AS active, revision,
+    ARRAY(SELECT m.tenant_id FROM auth.memberships m WHERE m.user_id = u.id ORDER BY m.tenant_id)::uuid[] AS tenants
+FROM auth.users u WHERE id = $1;
 
 -- name: ListMembers :many
-SELECT id, tenant_id, (deleted_at IS NULL)::boolean AS active, revision FROM auth.users
-WHERE id > @after ORDER BY id LIMIT @page;
+SELECT id, tenant_id, platform, (deleted_at IS NULL AND disabled_at IS NULL)::boolean AS active, revision,
+    ARRAY(SELECT m.tenant_id FROM auth.memberships m WHERE m.user_id = u.id ORDER BY m.tenant_id)::uuid[] AS tenants
+FROM auth.users u WHERE id > @after ORDER BY id LIMIT @page;

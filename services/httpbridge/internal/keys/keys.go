@@ -52,7 +52,7 @@ func Start(ctx context.Context, client *kit.Client, js jetstream.JetStream, log 
 	k := &Keys{client: client, known: map[[32]byte]known{}, asking: make(chan struct{}, strangers)}
 	var err error
 	k.follower, err = events.Follow(ctx, js, events.EventsStream, []string{events.KeyEnded.Subject("*")}, func(e events.Event) {
-		var ended events.KeyRevoked
+		var ended events.KeyChange
 		if err := json.Unmarshal(e.Data(), &ended); err != nil {
 			log.Error("keys: event not understood", "id", e.ID(), "error", err)
 		}

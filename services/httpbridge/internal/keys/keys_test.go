@@ -112,7 +112,7 @@ func (id *identity) revoke(raw string) {
 	ended := id.known[raw]
 	delete(id.known, raw)
 	id.mu.Unlock()
-	e, err := events.New(events.KeyEnded, "", 0, events.KeyRevoked{ID: ended.ID})
+	e, err := events.New(events.KeyEnded, "", 0, events.KeyChange{ID: ended.ID})
 	require.NoError(id.t, err)
 	require.NoError(id.t, events.Publish(bounded(id.t), id.js, e, e.ID()))
 }

@@ -120,7 +120,7 @@ func security(spec *contract.Spec) []map[string][]string {
 	switch {
 	case spec.Access.Has(contract.Module):
 		return []map[string][]string{{"apiKey": {}}}
-	case spec.Access.Has(contract.User):
+	case spec.Access&(contract.User|contract.Self) != 0:
 		return []map[string][]string{{"bearer": {}}}
 	}
 	return []map[string][]string{}
@@ -131,9 +131,13 @@ func request(spec *contract.Spec, registry huma.Registry) ([]*huma.Param, *huma.
 	// A registry of its own: a type that is all parameters is no component.
 	whole := kit.NewRegistry().Schema(spec.Request, false, "")
 	var parameters []*huma.Param
+	inBody := 0
 	for i := range spec.Request.NumField() {
 		f := spec.Request.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if f.Tag.Get("path") == "" && f.Tag.Get("query") == "" {
+			inBody++
+		}
 		for _, in := range []string{"path", "query"} {
 			if tag := f.Tag.Get(in); tag != "" {
 				schema := whole.Properties[name]
@@ -144,10 +148,23 @@ func request(spec *contract.Spec, registry huma.Registry) ([]*huma.Param, *huma.
 			}
 		}
 	}
-	if spec.Method == http.MethodGet || spec.Method == http.MethodDelete {
+	if spec.Method == http.MethodGet || spec.Method == http.MethodDelete || inBody == 0 {
 		return parameters, nil
 	}
-	return parameters, registry.Schema(spec.Request, true, "")
+	body := registry.Schema(spec.Request, true, "")
+	if len(parameters) > 0 { // what stands elsewhere is not asked for twice
+		schema := registry.SchemaFromRef(body.Ref)
+		for i := range spec.Request.NumField() {
+			f := spec.Request.Field(i)
+			if f.Tag.Get("path") == "" && f.Tag.Get("query") == "" {
+				continue
+			}
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			delete(schema.Properties, name)
+			schema.Required = slices.DeleteFunc(schema.Required, func(s string) bool { return s == name })
+		}
+	}
+	return parameters, body
 }
 
 func responses(spec *contract.Spec, registry huma.Registry, problem *huma.Schema) map[string]*huma.Response {
@@ -158,8 +175,11 @@ func responses(spec *contract.Spec, registry huma.Registry, problem *huma.Schema
 		},
 	}}
 	codes := append(slices.Clone(always), spec.Errors...)
-	if spec.Access.Has(contract.Module) {
-		codes = append(codes, contract.Unauthenticated, contract.PermissionDenied)
+	if spec.Access&(contract.Module|contract.User|contract.Self) != 0 {
+		codes = append(codes, contract.Unauthenticated)
+	}
+	if spec.Access&(contract.Module|contract.User) != 0 {
+		codes = append(codes, contract.PermissionDenied)
 	}
 	if spec.Method != http.MethodGet {
 		codes = append(codes, contract.PayloadTooLarge, contract.UnsupportedMediaType)

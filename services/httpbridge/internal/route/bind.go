@@ -21,7 +21,8 @@ import (
 // translates; whether the values are right, the service decides.
 type binder struct {
 	path, query map[string]field // by name in the path or query
-	hasBody     bool
+	hasBody     bool             // whether there may be one
+	needsBody   bool             // whether anything is asked for that only a body can hold
 }
 
 type field struct {
@@ -34,12 +35,14 @@ func newBinder(spec *contract.Spec) *binder {
 	for i := range spec.Request.NumField() {
 		f := spec.Request.Field(i)
 		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if path := f.Tag.Get("path"); path != "" {
+		path, query := f.Tag.Get("path"), f.Tag.Get("query")
+		if path != "" {
 			b.path[path] = field{name, f.Type.Kind()}
 		}
-		if query := f.Tag.Get("query"); query != "" {
+		if query != "" {
 			b.query[query] = field{name, f.Type.Kind()}
 		}
+		b.needsBody = b.needsBody || path == "" && query == ""
 	}
 	b.hasBody = spec.Method != http.MethodGet && spec.Method != http.MethodDelete
 	return b
@@ -48,7 +51,7 @@ func newBinder(spec *contract.Spec) *binder {
 // bind reads the request. Its errors are contract errors.
 func (b *binder) bind(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	var body []byte
-	if b.hasBody {
+	if b.hasBody && (b.needsBody || r.ContentLength != 0) {
 		var err error
 		if body, err = readBody(w, r); err != nil {
 			return nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -49,14 +50,34 @@ func (rt *Router) Mount(mux *http.ServeMux) {
 		mux.Handle(spec.Method+" "+spec.Path, rt.operation(spec))
 	}
 	for path, allowed := range methods {
-		mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("Allow", strings.Join(allowed, ", "))
-			rt.refuse(w, r, contract.Errorf(contract.MethodNotAllowed, "use %s", strings.Join(allowed, " or ")))
-		})
+		// One pattern a method: a pattern of every method would collide with
+		// those of other operations whose paths have a parameter in its place.
+		for _, method := range otherMethods(allowed) {
+			mux.HandleFunc(method+" "+path, rt.wrongMethod(allowed))
+		}
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		rt.refuse(w, r, contract.Errorf(contract.NotFound, "no such route; the reference is at /docs/api"))
 	})
+}
+
+func otherMethods(allowed []string) []string {
+	var others []string
+	for _, method := range []string{ // HEAD goes where GET does
+		http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions,
+	} {
+		if !slices.Contains(allowed, method) {
+			others = append(others, method)
+		}
+	}
+	return others
+}
+
+func (rt *Router) wrongMethod(allowed []string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", strings.Join(allowed, ", "))
+		rt.refuse(w, r, contract.Errorf(contract.MethodNotAllowed, "use %s", strings.Join(allowed, " or ")))
+	}
 }
 
 // operation answers one route.

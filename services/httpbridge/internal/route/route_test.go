@@ -75,7 +75,7 @@ func TestAnotherMethodIsToldWhichToUse(t *testing.T) {
 		if spec.Path == "" {
 			continue
 		}
-		w, p := ask(t, h, http.MethodPatch, concrete(spec.Path), nil)
+		w, p := ask(t, h, http.MethodOptions, concrete(spec.Path), nil)
 		require.Equal(t, contract.MethodNotAllowed, p.Code, spec.Name)
 		require.Contains(t, w.Header().Get("Allow"), spec.Method)
 	}

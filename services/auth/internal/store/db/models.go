@@ -9,14 +9,56 @@ import (
 )
 
 type AuthApiKey struct {
-	ID          string
-	Module      string
-	Environment string
-	SecretHmac  []byte
-	Operations  []string
-	CreatedAt   time.Time
-	ExpiresAt   *time.Time
-	RevokedAt   *time.Time
+	ID              string
+	Module          string
+	Environment     string
+	SecretHmac      []byte
+	Operations      []string
+	CreatedAt       time.Time
+	ExpiresAt       *time.Time
+	RevokedAt       *time.Time
+	Name            string
+	Tenants         []string
+	Cidrs           []string
+	RateClass       string
+	RotatedFrom     *string
+	CreatedBy       string
+	LastUsedAt      *time.Time
+	LastUsedAddress string
+	WarnedDays      *int32
+}
+
+type AuthChallenge struct {
+	Mac       []byte
+	Purpose   string
+	UserID    *string
+	Sealed    []byte
+	Attempts  int32
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
+type AuthLink struct {
+	Mac       []byte
+	UserID    string
+	TenantID  *string
+	Purpose   string
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
+type AuthMail struct {
+	ID        int64
+	Sealed    []byte
+	Attempts  int32
+	CreatedAt time.Time
+	NextAt    time.Time
+}
+
+type AuthMembership struct {
+	UserID    string
+	TenantID  string
+	CreatedAt time.Time
 }
 
 type AuthOutbox struct {
@@ -24,20 +66,103 @@ type AuthOutbox struct {
 	Event []byte
 }
 
-type AuthSigningKey struct {
-	Kid       string
-	PublicKey []byte
-	SealedKey []byte
+type AuthPasskey struct {
+	ID         []byte
+	UserID     string
+	TenantID   *string
+	Name       string
+	Credential []byte
+	CreatedAt  time.Time
+	LastUsedAt *time.Time
+}
+
+type AuthPasswordHistory struct {
+	ID           int64
+	UserID       string
+	TenantID     *string
+	PasswordHash string
+	CreatedAt    time.Time
+}
+
+type AuthPolicy struct {
+	TenantID  string
+	Password  []byte
+	SignIn    []byte
+	UpdatedAt time.Time
+}
+
+type AuthRecoveryCode struct {
+	UserID    string
+	TenantID  *string
+	Mac       []byte
+	UsedAt    *time.Time
 	CreatedAt time.Time
 }
 
-type AuthUser struct {
-	ID           string
-	TenantID     string
-	Email        string
-	Username     string
-	PasswordHash string
+type AuthRefreshToken struct {
+	Mac       []byte
+	SessionID string
+	TenantID  *string
+	CreatedAt time.Time
+	SpentAt   *time.Time
+}
+
+type AuthSession struct {
+	ID              string
+	UserID          string
+	TenantID        *string
+	ActingTenant    *string
+	Methods         []string
+	Address         string
+	Agent           string
+	AuthenticatedAt time.Time
+	CreatedAt       time.Time
+	LastUsedAt      time.Time
+	ExpiresAt       time.Time
+	AbsoluteUntil   time.Time
+	EndedAt         *time.Time
+	EndReason       string
+	RevokedUntil    *time.Time
+}
+
+type AuthSigningKey struct {
+	Kid          string
+	PublicKey    []byte
+	SealedKey    []byte
 	CreatedAt    time.Time
-	DeletedAt    *time.Time
-	Revision     int64
+	RetiredAt    *time.Time
+	TrustedUntil *time.Time
+}
+
+type AuthThrottle struct {
+	Key      []byte
+	Failures int32
+	LastAt   time.Time
+	Until    time.Time
+}
+
+type AuthTotp struct {
+	UserID      string
+	TenantID    *string
+	Sealed      []byte
+	ConfirmedAt *time.Time
+	LastCounter int64
+	CreatedAt   time.Time
+}
+
+type AuthUser struct {
+	ID                 string
+	TenantID           *string
+	Email              string
+	Username           string
+	PasswordHash       string
+	CreatedAt          time.Time
+	DeletedAt          *time.Time
+	Revision           int64
+	Platform           bool
+	Name               string
+	DisabledAt         *time.Time
+	MustChangePassword bool
+	PasswordChangedAt  time.Time
+	LastLoginAt        *time.Time
 }

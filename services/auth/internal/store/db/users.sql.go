@@ -10,53 +10,85 @@ import (
 )
 
 const createUser = `-- name: CreateUser :one
-INSERT INTO auth.users (id, tenant_id, email, username, password_hash)
-VALUES ($1, $2, $3, $4, $5)
-RETURNING revision
+INSERT INTO auth.users (id, tenant_id, platform, email, username, name, password_hash, must_change_password)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+RETURNING id, tenant_id, email, username, password_hash, created_at, deleted_at, revision, platform, name, disabled_at, must_change_password, password_changed_at, last_login_at
 `
 
 type CreateUserParams struct {
-	ID           string
-	TenantID     string
-	Email        string
-	Username     string
-	PasswordHash string
+	ID                 string
+	TenantID           *string
+	Platform           bool
+	Email              string
+	Username           string
+	Name               string
+	PasswordHash       string
+	MustChangePassword bool
 }
 
-func (q *Queries) CreateUser(ctx context.Context, arg CreateUserParams) (int64, error) {
+func (q *Queries) CreateUser(ctx context.Context, arg CreateUserParams) (AuthUser, error) {
 	row := q.db.QueryRow(ctx, createUser,
 		arg.ID,
 		arg.TenantID,
+		arg.Platform,
 		arg.Email,
 		arg.Username,
+		arg.Name,
 		arg.PasswordHash,
+		arg.MustChangePassword,
 	)
-	var revision int64
-	err := row.Scan(&revision)
-	return revision, err
+	var i AuthUser
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.Email,
+		&i.Username,
+		&i.PasswordHash,
+		&i.CreatedAt,
+		&i.DeletedAt,
+		&i.Revision,
+		&i.Platform,
+		&i.Name,
+		&i.DisabledAt,
+		&i.MustChangePassword,
+		&i.PasswordChangedAt,
+		&i.LastLoginAt,
+	)
+	return i, err
 }
 
 const deleteUser = `-- name: DeleteUser :one
-UPDATE auth.users SET deleted_at = now(), revision = nextval('auth.revision')
-WHERE tenant_id = $1 AND id = $2 AND deleted_at IS NULL
-RETURNING revision
+UPDATE auth.users SET deleted_at = now(), password_hash = '', revision = nextval('auth.revision')
+WHERE id = $1 AND deleted_at IS NULL
+RETURNING id, tenant_id, email, username, password_hash, created_at, deleted_at, revision, platform, name, disabled_at, must_change_password, password_changed_at, last_login_at
 `
 
-type DeleteUserParams struct {
-	TenantID string
-	ID       string
-}
-
-func (q *Queries) DeleteUser(ctx context.Context, arg DeleteUserParams) (int64, error) {
-	row := q.db.QueryRow(ctx, deleteUser, arg.TenantID, arg.ID)
-	var revision int64
-	err := row.Scan(&revision)
-	return revision, err
+func (q *Queries) DeleteUser(ctx context.Context, id string) (AuthUser, error) {
+	row := q.db.QueryRow(ctx, deleteUser, id)
+	var i AuthUser
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.Email,
+		&i.Username,
+		&i.PasswordHash,
+		&i.CreatedAt,
+		&i.DeletedAt,
+		&i.Revision,
+		&i.Platform,
+		&i.Name,
+		&i.DisabledAt,
+		&i.MustChangePassword,
+		&i.PasswordChangedAt,
+		&i.LastLoginAt,
+	)
+	return i, err
 }
 
 const listMembers = `-- name: ListMembers :many
-SELECT id, tenant_id, (deleted_at IS NULL)::boolean AS active, revision FROM auth.users
-WHERE id > $1 ORDER BY id LIMIT $2
+SELECT id, tenant_id, platform, (deleted_at IS NULL AND disabled_at IS NULL)::boolean AS active, revision,
+    ARRAY(SELECT m.tenant_id FROM auth.memberships m WHERE m.user_id = u.id ORDER BY m.tenant_id)::uuid[] AS tenants
+FROM auth.users u WHERE id > $1 ORDER BY id LIMIT $2
 `
 
 type ListMembersParams struct {
@@ -66,9 +98,11 @@ type ListMembersParams struct {
 
 type ListMembersRow struct {
 	ID       string
-	TenantID string
+	TenantID *string
+	Platform bool
 	Active   bool
 	Revision int64
+	Tenants  []string
 }
 
 func (q *Queries) ListMembers(ctx context.Context, arg ListMembersParams) ([]ListMembersRow, error) {
@@ -83,8 +117,10 @@ func (q *Queries) ListMembers(ctx context.Context, arg ListMembersParams) ([]Lis
 		if err := rows.Scan(
 			&i.ID,
 			&i.TenantID,
+			&i.Platform,
 			&i.Active,
 			&i.Revision,
+			&i.Tenants,
 		); err != nil {
 			return nil, err
 		}
@@ -96,52 +132,121 @@ func (q *Queries) ListMembers(ctx context.Context, arg ListMembersParams) ([]Lis
 	return items, nil
 }
 
-const userByEmail = `-- name: UserByEmail :one
-SELECT id, tenant_id, email, username, password_hash FROM auth.users
-WHERE email = $1 AND deleted_at IS NULL
+const lockUser = `-- name: LockUser :one
+SELECT id, tenant_id, email, username, password_hash, created_at, deleted_at, revision, platform, name, disabled_at, must_change_password, password_changed_at, last_login_at FROM auth.users WHERE id = $1 AND deleted_at IS NULL FOR UPDATE
 `
 
-type UserByEmailRow struct {
-	ID           string
-	TenantID     string
-	Email        string
-	Username     string
-	PasswordHash string
-}
-
-func (q *Queries) UserByEmail(ctx context.Context, email string) (UserByEmailRow, error) {
-	row := q.db.QueryRow(ctx, userByEmail, email)
-	var i UserByEmailRow
+func (q *Queries) LockUser(ctx context.Context, id string) (AuthUser, error) {
+	row := q.db.QueryRow(ctx, lockUser, id)
+	var i AuthUser
 	err := row.Scan(
 		&i.ID,
 		&i.TenantID,
 		&i.Email,
 		&i.Username,
 		&i.PasswordHash,
+		&i.CreatedAt,
+		&i.DeletedAt,
+		&i.Revision,
+		&i.Platform,
+		&i.Name,
+		&i.DisabledAt,
+		&i.MustChangePassword,
+		&i.PasswordChangedAt,
+		&i.LastLoginAt,
 	)
 	return i, err
 }
 
-const userByID = `-- name: UserByID :one
-SELECT id, tenant_id, email, username FROM auth.users
-WHERE id = $1 AND deleted_at IS NULL
+const memberByID = `-- name: MemberByID :one
+SELECT id, tenant_id, platform, (deleted_at IS NULL AND disabled_at IS NULL)::boolean AS active, revision,
+    ARRAY(SELECT m.tenant_id FROM auth.memberships m WHERE m.user_id = u.id ORDER BY m.tenant_id)::uuid[] AS tenants
+FROM auth.users u WHERE id = $1
 `
 
-type UserByIDRow struct {
+type MemberByIDRow struct {
 	ID       string
-	TenantID string
-	Email    string
-	Username string
+	TenantID *string
+	Platform bool
+	Active   bool
+	Revision int64
+	Tenants  []string
 }
 
-func (q *Queries) UserByID(ctx context.Context, id string) (UserByIDRow, error) {
-	row := q.db.QueryRow(ctx, userByID, id)
-	var i UserByIDRow
+func (q *Queries) MemberByID(ctx context.Context, id string) (MemberByIDRow, error) {
+	row := q.db.QueryRow(ctx, memberByID, id)
+	var i MemberByIDRow
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.Platform,
+		&i.Active,
+		&i.Revision,
+		&i.Tenants,
+	)
+	return i, err
+}
+
+const touchUser = `-- name: TouchUser :one
+UPDATE auth.users SET revision = nextval('auth.revision') WHERE id = $1
+RETURNING revision
+`
+
+func (q *Queries) TouchUser(ctx context.Context, id string) (int64, error) {
+	row := q.db.QueryRow(ctx, touchUser, id)
+	var revision int64
+	err := row.Scan(&revision)
+	return revision, err
+}
+
+const userByEmail = `-- name: UserByEmail :one
+SELECT id, tenant_id, email, username, password_hash, created_at, deleted_at, revision, platform, name, disabled_at, must_change_password, password_changed_at, last_login_at FROM auth.users WHERE email = $1 AND deleted_at IS NULL
+`
+
+func (q *Queries) UserByEmail(ctx context.Context, email string) (AuthUser, error) {
+	row := q.db.QueryRow(ctx, userByEmail, email)
+	var i AuthUser
 	err := row.Scan(
 		&i.ID,
 		&i.TenantID,
 		&i.Email,
 		&i.Username,
+		&i.PasswordHash,
+		&i.CreatedAt,
+		&i.DeletedAt,
+		&i.Revision,
+		&i.Platform,
+		&i.Name,
+		&i.DisabledAt,
+		&i.MustChangePassword,
+		&i.PasswordChangedAt,
+		&i.LastLoginAt,
+	)
+	return i, err
+}
+
+const userByID = `-- name: UserByID :one
+SELECT id, tenant_id, email, username, password_hash, created_at, deleted_at, revision, platform, name, disabled_at, must_change_password, password_changed_at, last_login_at FROM auth.users WHERE id = $1 AND deleted_at IS NULL
+`
+
+func (q *Queries) UserByID(ctx context.Context, id string) (AuthUser, error) {
+	row := q.db.QueryRow(ctx, userByID, id)
+	var i AuthUser
+	err := row.Scan(
+		&i.ID,
+		&i.TenantID,
+		&i.Email,
+		&i.Username,
+		&i.PasswordHash,
+		&i.CreatedAt,
+		&i.DeletedAt,
+		&i.Revision,
+		&i.Platform,
+		&i.Name,
+		&i.DisabledAt,
+		&i.MustChangePassword,
+		&i.PasswordChangedAt,
+		&i.LastLoginAt,
 	)
 	return i, err
 }

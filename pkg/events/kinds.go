@@ -1,0 +1,122 @@
+package events
+
+import "time"
+
+// The domain events of the platform. The data of what changed is the state
+// after the change: contract.Tenant, contract.Activation, contract.Member.
+var (
+	TenantChanged   = Kind{"tenant", "tenant", "changed"}
+	ModuleChanged   = Kind{"tenant", "module", "changed"}
+	BindingsChanged = Kind{"rbac", "policy", "changed"}
+
+	UserChanged = Kind{"auth", "user", "changed"}
+	// UserAdministered says what was done to an account: data UserChange.
+	UserAdministered = Kind{"auth", "user", "administered"}
+	// AuthPolicyChanged says that a tenant's password or sign-in policy
+	// changed: data AuthPolicy.
+	AuthPolicyChanged = Kind{"auth", "policy", "changed"}
+
+	// LoginSucceeded and LoginFailed are login attempts: data Login.
+	LoginSucceeded = Kind{"auth", "login", "succeeded"}
+	LoginFailed    = Kind{"auth", "login", "failed"}
+	// RefreshReused says that a spent refresh token came again: data Login.
+	RefreshReused = Kind{"auth", "refresh", "reused"}
+	// SessionsEnded revokes the tokens of sessions: data EndedSessions.
+	SessionsEnded = Kind{"auth", "session", "ended"}
+	// TenantSwitched says that a session acts in another tenant: data Login.
+	TenantSwitched = Kind{"auth", "session", "switched"}
+	// FactorChanged says that a second factor was added or removed: data
+	// FactorChange.
+	FactorChanged = Kind{"auth", "factor", "changed"}
+
+	// KeyCreated, KeyExpiring and KeyEnded are of module API keys: data
+	// KeyChange; KeyEnded revokes.
+	KeyCreated  = Kind{"auth", "key", "created"}
+	KeyExpiring = Kind{"auth", "key", "expiring"}
+	KeyEnded    = Kind{"auth", "key", "revoked"}
+	// SigningKeysChanged says that keys which sign tokens came or went: data
+	// SigningKeys.
+	SigningKeysChanged = Kind{"auth", "signing-key", "changed"}
+	// BusRefused says that the bus turned clients away: data BusRefusal.
+	BusRefused = Kind{"auth", "bus", "refused"}
+)
+
+// UserChange is the data of UserAdministered: what was done, such as
+// "created", "disabled", "password_reset", and the fields it touched.
+type UserChange struct {
+	UserID string   `json:"user_id"`
+	Change string   `json:"change"`
+	Fields []string `json:"fields,omitempty"`
+}
+
+// AuthPolicy is the data of AuthPolicyChanged; Policy names which: "password"
+// or "sign_in".
+type AuthPolicy struct {
+	TenantID string `json:"tenant_id"`
+	Policy   string `json:"policy"`
+	Before   any    `json:"before,omitempty"`
+	After    any    `json:"after"`
+}
+
+// Login is the data of login attempts. Reason says why one failed; the caller
+// is never told it. UserID is empty where no account has the address.
+type Login struct {
+	UserID    string   `json:"user_id,omitempty"`
+	Email     string   `json:"email,omitempty"`
+	SessionID string   `json:"session_id,omitempty"`
+	TenantID  string   `json:"tenant_id,omitempty"`
+	Methods   []string `json:"methods,omitempty"`
+	Reason    string   `json:"reason,omitempty"`
+	Address   string   `json:"address,omitempty"`
+	Agent     string   `json:"agent,omitempty"`
+}
+
+// EndedSessions is the data of SessionsEnded. Until is when the last access
+// token of these sessions has expired.
+type EndedSessions struct {
+	UserID     string    `json:"user_id"`
+	SessionIDs []string  `json:"session_ids"`
+	Reason     string    `json:"reason"`
+	Until      time.Time `json:"until"`
+}
+
+// FactorChange is the data of FactorChanged; Factor is totp, passkey or
+// recovery_codes, Change what was done with it.
+type FactorChange struct {
+	UserID string `json:"user_id"`
+	Factor string `json:"factor"`
+	Change string `json:"change"`
+}
+
+// KeyChange is the data of events of module API keys.
+type KeyChange struct {
+	ID          string     `json:"id"`
+	Module      string     `json:"module,omitempty"`
+	RotatedFrom string     `json:"rotated_from,omitempty"`
+	Reason      string     `json:"reason,omitempty"`
+	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
+	Address     string     `json:"address,omitempty"`
+}
+
+// SigningKeys is the data of SigningKeysChanged: the ids of the keys that are
+// trusted now, the one that signs first.
+type SigningKeys struct {
+	KeyIDs      []string `json:"kids"`
+	Compromised bool     `json:"compromised,omitempty"`
+}
+
+// BusRefusal is the data of BusRefused: how many attempts of one kind came
+// from one address since the last such event.
+type BusRefusal struct {
+	Address string `json:"address,omitempty"`
+	KeyID   string `json:"key_id,omitempty"`
+	Reason  string `json:"reason"`
+	Count   int    `json:"count"`
+}
+
+// PolicyChanged is the data of BindingsChanged: a tenant's roles or bindings
+// are now at Revision.
+type PolicyChanged struct {
+	TenantID string `json:"tenant_id"`
+	Revision int64  `json:"revision"`
+}

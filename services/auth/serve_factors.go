@@ -1,0 +1,6 @@
+package auth
+
+// handleFactors serves second factors and passkeys.
+func (s *Service) handleFactors() error {
+	return nil
+}
