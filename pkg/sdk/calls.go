@@ -31,18 +31,34 @@ func (c *Client) VerifyToken(ctx context.Context, token string) (*User, error) {
 	return &answer.User, nil
 }
 
+// About narrows what is asked about a user.
+type About func(*about)
+
+type about struct{ tenant, resource contract.ID }
+
+// InTenant asks about one of the tenants that the user belongs to, such as
+// [User].TenantID, the one that their token acts in. Without it the user's home
+// tenant is meant.
+func InTenant(id string) About { return func(a *about) { a.tenant = contract.ID(id) } }
+
+// OnResource asks about one resource.
+func OnResource(id string) About { return func(a *about) { a.resource = contract.ID(id) } }
+
+func aboutWhat(options []About) (a about) {
+	for _, option := range options {
+		option(&a)
+	}
+	return a
+}
+
 // Check reports whether a user holds a concrete permission such as
-// "financial:accounts:read", on one resource when resourceID is given. It is
+// "financial:accounts:read", [InTenant] and [OnResource] when given. It is
 // false with every error. [ErrNotFound] means that this module sees no such
 // user.
-func (c *Client) Check(ctx context.Context, userID, permission string, resourceID ...string) (bool, error) {
-	request := &contract.CheckRequest{UserID: contract.ID(userID), Permission: permission}
-	switch len(resourceID) {
-	case 0:
-	case 1:
-		request.ResourceID = contract.ID(resourceID[0])
-	default:
-		return false, contract.Invalid("resource_id", "one check is about one resource at most")
+func (c *Client) Check(ctx context.Context, userID, permission string, options ...About) (bool, error) {
+	a := aboutWhat(options)
+	request := &contract.CheckRequest{
+		UserID: contract.ID(userID), TenantID: a.tenant, Permission: permission, ResourceID: a.resource,
 	}
 	answer, err := Call(ctx, c.transport, contract.CheckPermission, request)
 	if err != nil {
@@ -51,11 +67,13 @@ func (c *Client) Check(ctx context.Context, userID, permission string, resourceI
 	return answer.Allowed, nil
 }
 
-// Permissions returns what a user was granted, sorted. A granted code may hold
+// Permissions returns what a user was granted, [InTenant] when given, sorted. A granted code may hold
 // "*" for one segment and end in "**"; to decide about one permission use
 // [Client.Check].
-func (c *Client) Permissions(ctx context.Context, userID string) ([]string, error) {
-	answer, err := Call(ctx, c.transport, contract.ListPermissions, &contract.PermissionsRequest{UserID: contract.ID(userID)})
+func (c *Client) Permissions(ctx context.Context, userID string, options ...About) ([]string, error) {
+	answer, err := Call(ctx, c.transport, contract.ListPermissions, &contract.PermissionsRequest{
+		UserID: contract.ID(userID), TenantID: aboutWhat(options).tenant,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -90,11 +108,13 @@ func (c *Client) ModuleEnabled(ctx context.Context, tenantID string) (bool, erro
 	return answer.Enabled, nil
 }
 
-// AuditEvent is what a user did in the module. The core adds the tenant, the
-// module and the time.
+// AuditEvent is what a user did in the module. The core adds the module and
+// the time.
 type AuditEvent struct {
 	// UserID is who acted: [User].ID.
 	UserID string
+	// TenantID is where: [User].TenantID. Empty is the user's home tenant.
+	TenantID string
 	// Action says what was done, such as "invoice.created".
 	Action string
 	// ResourceType and ResourceID say to what; the id may be empty.
@@ -108,7 +128,7 @@ type AuditEvent struct {
 // may have been recorded.
 func (c *Client) LogAudit(ctx context.Context, event AuditEvent) error {
 	request := &contract.LogAuditRequest{
-		UserID: contract.ID(event.UserID), Action: event.Action,
+		UserID: contract.ID(event.UserID), TenantID: contract.ID(event.TenantID), Action: event.Action,
 		ResourceType: event.ResourceType, ResourceID: contract.ID(event.ResourceID),
 	}
 	if event.Details != nil {

@@ -32,10 +32,10 @@ func TestClientCallsTheSixOperations(t *testing.T) {
 	user, err := c.VerifyToken(ctx, "token")
 	require.NoError(t, err)
 	assert.Equal(t, &sdk.User{ID: "u", Email: "e", Username: "n", TenantID: "t", TenantCode: "ACME"}, user)
-	allowed, err := c.Check(ctx, "u", "a:b", "r")
+	allowed, err := c.Check(ctx, "u", "a:b", sdk.OnResource("r"), sdk.InTenant("t"))
 	require.NoError(t, err)
 	assert.True(t, allowed)
-	permissions, err := c.Permissions(ctx, "u")
+	permissions, err := c.Permissions(ctx, "u", sdk.InTenant("t"))
 	require.NoError(t, err)
 	assert.Equal(t, []string{"a:**"}, permissions)
 	tenant, err := c.Tenant(ctx, "t")
@@ -45,16 +45,16 @@ func TestClientCallsTheSixOperations(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, enabled)
 	require.NoError(t, c.LogAudit(ctx, sdk.AuditEvent{
-		UserID: "u", Action: "invoice.created", ResourceType: "invoice", ResourceID: "1", Details: map[string]int{"n": 1},
+		UserID: "u", TenantID: "t", Action: "invoice.created", ResourceType: "invoice", ResourceID: "1", Details: map[string]int{"n": 1},
 	}))
 
 	assert.Equal(t, map[string]string{
 		"auth.verify":      `{"token":"token"}`,
-		"rbac.check":       `{"user_id":"u","permission":"a:b","resource_id":"r"}`,
-		"rbac.permissions": `{"user_id":"u"}`,
+		"rbac.check":       `{"user_id":"u","tenant_id":"t","permission":"a:b","resource_id":"r"}`,
+		"rbac.permissions": `{"user_id":"u","tenant_id":"t"}`,
 		"tenant.get":       `{"tenant_id":"t"}`,
 		"tenant.module":    `{"tenant_id":"t","module_name":"financial"}`,
-		"audit.log":        `{"user_id":"u","action":"invoice.created","resource_type":"invoice","resource_id":"1","details":{"n":1}}`,
+		"audit.log":        `{"user_id":"u","tenant_id":"t","action":"invoice.created","resource_type":"invoice","resource_id":"1","details":{"n":1}}`,
 	}, sent)
 }
 

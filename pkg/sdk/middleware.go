@@ -54,7 +54,8 @@ func RequireUser(client *Client) func(http.Handler) http.Handler {
 	}
 }
 
-// RequirePermission lets only users through who hold the permission. It stands
+// RequirePermission lets only users through who hold the permission in the
+// tenant that their token acts in. It stands
 // inside [RequireUser], without which everybody gets 401:
 //
 //	mux.Handle("GET /accounts", sdk.RequireUser(client)(sdk.RequirePermission("financial:accounts:read")(list)))
@@ -74,7 +75,7 @@ func RequirePermission(permission string) func(http.Handler) http.Handler {
 				WriteProblem(w, unauthenticated("a verified user is required"))
 				return
 			}
-			allowed, err := s.client.Check(r.Context(), s.user.ID, permission)
+			allowed, err := s.client.Check(r.Context(), s.user.ID, permission, InTenant(s.user.TenantID))
 			switch {
 			case err != nil:
 				s.client.refuse(w, r, err, func(err error) *Error {

@@ -47,7 +47,7 @@ func badInputs(c *stack.Company) []badInput {
 		{"number beyond float64", `{` + user + `,"action":"a","resource_type":"x","details":{"a":1e999}}`, log, invalid, "details"},
 		{"action with a space", `{` + user + `,"action":"a b","resource_type":"x"}`, log, invalid, "action"},
 		{"details too large", `{` + user + `,"action":"a","resource_type":"x","details":"` + strings.Repeat("d", 70_000) + `"}`, log, invalid, "details"},
-		{"identity in the request", `{` + user + `,"action":"a","resource_type":"x","tenant_id":"` + c.Tenant.ID + `"}`, log, invalid, "tenant_id"},
+		{"identity in the request", `{` + user + `,"action":"a","resource_type":"x","source":"` + c.Tenant.ID + `"}`, log, invalid, "source"},
 		{"tenant that is no UUID", `{"tenant_id":"..%2f"}`, contract.GetTenant.Spec, invalid, "tenant_id"},
 		{"module name in capitals", `{"tenant_id":"` + c.Tenant.ID + `","module_name":"CRM"}`, contract.GetTenantModule.Spec, invalid, "module_name"},
 		{"body over 1 MiB", `{"token":"` + strings.Repeat("a", contract.MaxBody) + `"}`, verify, contract.PayloadTooLarge, ""},

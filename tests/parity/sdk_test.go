@@ -39,7 +39,7 @@ func testSDK(t *testing.T, s *stack.Stack) {
 			require.NoError(t, err)
 			require.Equal(t, c.Reader.ID, user.ID)
 			for permission, want := range map[string]bool{c.Module + ":accounts:read": true, c.Module + ":accounts:write": false} {
-				allowed, err := client.Check(ctx, c.Reader.ID, permission, "17")
+				allowed, err := client.Check(ctx, c.Reader.ID, permission, sdk.OnResource("17"))
 				require.NoError(t, err)
 				require.Equal(t, want, allowed)
 			}

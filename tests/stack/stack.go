@@ -74,6 +74,14 @@ func (s *Stack) connectOperator(t testing.TB) {
 	s.Operator, s.Core = nc, kit.NewClient(nc, telemetry)
 }
 
+// PlatformAdmin makes a platform administrator, who is in no tenant.
+func (s *Stack) PlatformAdmin(t testing.TB) User {
+	t.Helper()
+	u := User{Email: lower(rand.Text()) + "@example.com", Password: rand.Text()}
+	u.ID = Do(t, s, contract.CreateUser, &contract.CreateUserRequest{Platform: true, Email: u.Email, Password: u.Password}).ID
+	return u
+}
+
 // User is a person of a Company.
 type User struct{ ID, Email, Password string }
 
@@ -98,7 +106,7 @@ func (s *Stack) Company(t testing.TB) *Company {
 	c.EnableModule(t, c.Module, true)
 	key := Do(t, s, contract.CreateKey, &contract.CreateKeyRequest{Module: c.Module, Environment: "dev"})
 	c.APIKey, c.KeyID = key.APIKey, key.ID
-	c.PutRole(t, "administrator", "audit:events:read", c.Module+":**")
+	c.PutRole(t, "administrator", "audit:events:read", "users:**", "keys:**", "policies:**", c.Module+":**")
 	c.PutRole(t, "reader", c.Module+":accounts:read")
 	c.Admin, c.Reader, c.Nobody = c.AddUser(t, "administrator"), c.AddUser(t, "reader"), c.AddUser(t)
 	// The last change of all has reached every service's projection.

@@ -18,10 +18,12 @@ import (
 
 // State is what a demo made. Its secrets are random for each state file.
 type State struct {
-	Admin   Login    `json:"admin"`
-	Tenant  Tenant   `json:"tenant"`
-	Users   []User   `json:"users"`
-	Modules []Module `json:"modules"`
+	Admin Login `json:"admin"`
+	// Platform is a platform administrator, who is in no tenant.
+	Platform Login    `json:"platform"`
+	Tenant   Tenant   `json:"tenant"`
+	Users    []User   `json:"users"`
+	Modules  []Module `json:"modules"`
 }
 
 // Login is a person's e-mail address and password.
@@ -54,6 +56,7 @@ type Module struct {
 var roles = []contract.PutRoleRequest{
 	{Role: "administrator", Permissions: []string{
 		"audit:events:read",
+		"users:**", "keys:**", "policies:**",
 		"financial:accounts:read", "financial:accounts:write", "financial:invoices:read", "financial:invoices:write",
 	}},
 	{Role: "accountant", Permissions: []string{
@@ -85,13 +88,18 @@ func plan() *State {
 func Load(ctx context.Context, client *kit.Client, file string) (*State, error) {
 	s, err := read(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		s = plan()
+		s, err = plan(), nil
+	}
+	if err == nil {
+		if s.Platform.Email == "" { // also in the file of an earlier version
+			s.Platform = Login{"platform@buildify.example", rand.Text()}
+		}
 		err = s.write(file)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	for _, step := range []func(context.Context, *kit.Client) error{s.makeTenant, s.makeUsers, s.makeRoles, s.makeModules} {
+	for _, step := range []func(context.Context, *kit.Client) error{s.makeTenant, s.makePlatformAdmin, s.makeUsers, s.makeRoles, s.makeModules} {
 		if err := step(ctx, client); err != nil {
 			return nil, fmt.Errorf("demo: %w", err)
 		}
@@ -146,6 +154,16 @@ func (s *State) makeTenant(ctx context.Context, client *kit.Client) error {
 		}
 	}
 	return nil
+}
+
+func (s *State) makePlatformAdmin(ctx context.Context, client *kit.Client) error {
+	_, err := kit.Call(ctx, client, contract.CreateUser, &contract.CreateUserRequest{
+		Platform: true, Email: s.Platform.Email, Password: s.Platform.Password,
+	})
+	if errors.Is(err, errExists) {
+		return nil
+	}
+	return err
 }
 
 func (s *State) makeUsers(ctx context.Context, client *kit.Client) error {

@@ -20,7 +20,8 @@ func Root() *cobra.Command {
 		Version:      process.Version,
 		SilenceUsage: true,
 	}
-	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), demoCommand(), natsCommand(), openapiCommand())
+	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), demoCommand(), natsCommand(), openapiCommand(),
+		usersCommand(), signingKeysCommand())
 	return root
 }
 

@@ -51,7 +51,7 @@ func (h *handlers) createAccount(w http.ResponseWriter, r *http.Request, user sd
 		return 0, nil, err
 	}
 	err = h.commit(r.Context(), pending, sdk.AuditEvent{
-		UserID: user.ID, ResourceType: "account", ResourceID: account.ID, Details: in,
+		UserID: user.ID, TenantID: user.TenantID, ResourceType: "account", ResourceID: account.ID, Details: in,
 	})
 	return http.StatusCreated, account, err
 }

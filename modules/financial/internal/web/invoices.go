@@ -87,7 +87,7 @@ func (h *handlers) createInvoice(w http.ResponseWriter, r *http.Request, user sd
 		return 0, nil, err
 	}
 	err = h.commit(r.Context(), pending, sdk.AuditEvent{
-		UserID: user.ID, ResourceType: "invoice", ResourceID: created.ID,
+		UserID: user.ID, TenantID: user.TenantID, ResourceType: "invoice", ResourceID: created.ID,
 		Details: map[string]any{
 			"number": created.Number, "currency": created.Currency, "total": created.Total, "lines": len(created.Lines),
 		},

@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/buildify/core/pkg/kit"
+	"github.com/buildify/core/pkg/kit/natsconn"
+	"github.com/buildify/core/pkg/kit/process"
+)
+
+// operator is how a command reaches a running core: over the bus, as the
+// operator.
+type operator struct{ url, credentials string }
+
+// flags declares the operator's flags on a command.
+func (o *operator) flags(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&o.url, "nats-url", "nats://127.0.0.1:4222", "the bus, comma-separated for several servers")
+	cmd.Flags().StringVar(&o.credentials, "credentials", "", "directory with the seeds made by \"buildify nats init\"")
+	process.FromEnvironment(cmd)
+}
+
+// run connects and calls work, all within half a minute.
+func (o *operator) run(ctx context.Context, work func(context.Context, *kit.Client) error) error {
+	if o.credentials == "" {
+		return errors.New("--credentials is required: the directory made by `buildify nats init`; `buildify dev` prints its own")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	nc, err := natsconn.Connect(ctx, natsconn.Config{
+		URL: o.url, User: natsconn.Operator, SeedFile: filepath.Join(o.credentials, natsconn.Operator+".nk"),
+	})
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	telemetry, err := kit.NewTelemetry(ctx, kit.TelemetryConfig{Process: "buildify"})
+	if err != nil {
+		return err
+	}
+	return work(ctx, kit.NewClient(nc, telemetry))
+}
