@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 
 	"github.com/nats-io/nkeys"
@@ -18,11 +19,12 @@ import (
 
 // Command runs the service as a process of its own.
 func Command() *cobra.Command {
-	var secretFile string
+	var secretFile, publicURL string
 	return process.Command(process.Spec{
 		Name: Name, Short: "Run service auth: it knows people and keys, and admits to the bus", Database: true,
 		Flags: func(fs *pflag.FlagSet) {
 			fs.StringVar(&secretFile, "secret-file", "", "file with the installation's secret, at least 32 bytes")
+			fs.StringVar(&publicURL, "public-url", "http://localhost:8080", "where people's browsers reach the platform: links in e-mails and passkeys are made for it")
 		},
 		New: func(ctx context.Context, env *process.Env) (kit.Service, error) {
 			if secretFile == "" {
@@ -34,9 +36,19 @@ func Command() *cobra.Command {
 			}
 			cfg, err := configFrom(ctx, env)
 			cfg.Secret = bytes.TrimSpace(secret)
-			return New(env.Deps, cfg), err
+			var urlErr error
+			cfg.PublicURL, urlErr = parsePublicURL(publicURL)
+			return New(env.Deps, cfg), errors.Join(err, urlErr)
 		},
 	})
+}
+
+func parsePublicURL(raw string) (*url.URL, error) {
+	u, err := url.Parse(raw)
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, fmt.Errorf("--public-url: %q is not a URL such as https://platform.example.com", raw)
+	}
+	return u, nil
 }
 
 func configFrom(ctx context.Context, env *process.Env) (Config, error) {
