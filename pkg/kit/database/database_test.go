@@ -129,7 +129,18 @@ func TestAServiceIsNobodyInTheDatabase(t *testing.T) {
 var inserts = []struct{ service, table, column, sql string }{
 	{"tenant", "tenants", "id", "INSERT INTO tenants (id, code, name) VALUES ('%[1]s', left('%[1]s', 8), 'n')"},
 	{"tenant", "activations", "tenant_id", "INSERT INTO activations (tenant_id, module, enabled) VALUES ('%s', 'crm', true)"},
-	{"auth", "users", "tenant_id", "INSERT INTO users (id, tenant_id, email, username, password_hash) VALUES (gen_random_uuid(), '%s', gen_random_uuid()::text, 'u', '')"},
+	// The tenant's id serves as the id of its user and of the user's session.
+	{"auth", "users", "tenant_id", "INSERT INTO users (id, tenant_id, email, username, password_hash) VALUES ('%[1]s', '%[1]s', gen_random_uuid()::text, 'u', '')"},
+	{"auth", "memberships", "tenant_id", "INSERT INTO memberships VALUES ('%[1]s', '%[1]s')"},
+	{"auth", "sessions", "tenant_id", `INSERT INTO sessions (id, user_id, tenant_id, methods, address, agent, expires_at, absolute_until)
+		VALUES ('%[1]s', '%[1]s', '%[1]s', '{}', '', '', now(), now())`},
+	{"auth", "refresh_tokens", "tenant_id", "INSERT INTO refresh_tokens (mac, session_id, tenant_id) VALUES ('%[1]s'::text::bytea, '%[1]s', '%[1]s')"},
+	{"auth", "password_history", "tenant_id", "INSERT INTO password_history (user_id, tenant_id, password_hash) VALUES ('%[1]s', '%[1]s', '')"},
+	{"auth", "links", "tenant_id", "INSERT INTO links (mac, user_id, tenant_id, purpose, expires_at) VALUES ('%[1]s'::text::bytea, '%[1]s', '%[1]s', 'reset', now())"},
+	{"auth", "totp", "tenant_id", "INSERT INTO totp (user_id, tenant_id, sealed) VALUES ('%[1]s', '%[1]s', '')"},
+	{"auth", "recovery_codes", "tenant_id", "INSERT INTO recovery_codes (user_id, tenant_id, mac) VALUES ('%[1]s', '%[1]s', '')"},
+	{"auth", "passkeys", "tenant_id", "INSERT INTO passkeys (id, user_id, tenant_id, name, credential) VALUES ('%[1]s'::text::bytea, '%[1]s', '%[1]s', '', '{}')"},
+	{"auth", "policies", "tenant_id", "INSERT INTO policies (tenant_id) VALUES ('%[1]s')"},
 	{"rbac", "revisions", "tenant_id", "INSERT INTO revisions VALUES ('%s', 1)"},
 	{"rbac", "roles", "tenant_id", "INSERT INTO roles VALUES ('%s', 'r', '{}')"},
 	{"rbac", "bindings", "tenant_id", "INSERT INTO bindings VALUES ('%s', gen_random_uuid(), 'r')"},
