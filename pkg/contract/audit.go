@@ -35,15 +35,18 @@ var ListAudit = Register[ListAuditRequest, ListAuditResponse](Spec{
 	Name: "audit.list", Method: "GET", Path: "/api/v1/audit/events",
 	Access: User, Permission: "audit:events:read", Audit: AuditRead,
 	Errors:  []Code{Unauthenticated, PermissionDenied},
-	Summary: "Lists the audit events of the caller's tenant, newest first.",
+	Summary: "Lists the audit events of the caller's tenant, newest first: what modules logged, and every domain event of the core.",
 })
 
-// ListAuditRequest filters and pages. The tenant is the caller's own.
+// ListAuditRequest filters and pages. The tenant is the one that the caller's
+// token acts in; a platform administrator may name any, and reads the
+// platform's own trail in none.
 type ListAuditRequest struct {
-	UserID ID     `json:"user_id,omitempty" query:"user_id" format:"uuid" doc:"Only events of this user."`
-	Action string `json:"action,omitempty" query:"action" maxLength:"100" doc:"Only events of this action."`
-	Cursor string `json:"cursor,omitempty" query:"cursor" maxLength:"200" doc:"next_cursor of the page before."`
-	Limit  int    `json:"limit,omitempty" query:"limit" minimum:"1" maximum:"500" default:"50" doc:"Events a page."`
+	TenantID ID     `json:"tenant_id,omitempty" query:"tenant_id" format:"uuid" doc:"The tenant whose trail is read; default is the caller's. Only platform administrators name another; the nil UUID is the platform's own trail."`
+	UserID   ID     `json:"user_id,omitempty" query:"user_id" format:"uuid" doc:"Only events of this user."`
+	Action   string `json:"action,omitempty" query:"action" maxLength:"100" doc:"Only events of this action."`
+	Cursor   string `json:"cursor,omitempty" query:"cursor" maxLength:"200" doc:"next_cursor of the page before."`
+	Limit    int    `json:"limit,omitempty" query:"limit" minimum:"1" maximum:"500" default:"50" doc:"Events a page."`
 }
 
 // ListAuditResponse is one page of events.
@@ -57,11 +60,12 @@ type AuditEvent struct {
 	ID           string          `json:"id" format:"uuid"`
 	Sequence     int64           `json:"sequence" doc:"Position in the tenant's trail, without gaps."`
 	Time         time.Time       `json:"time"`
-	TenantID     string          `json:"tenant_id" format:"uuid"`
-	UserID       string          `json:"user_id" format:"uuid"`
+	TenantID     string          `json:"tenant_id" format:"uuid" doc:"The nil UUID for the platform's own events."`
+	UserID       string          `json:"user_id" doc:"Who acted, or whom it is about; empty when that is nobody known."`
 	Source       string          `json:"source" doc:"The module or service that recorded it."`
-	Action       string          `json:"action"`
+	Action       string          `json:"action" doc:"As the module logged it, or <service>.<entity>.<verb> of a domain event." example:"auth.login.failed"`
 	ResourceType string          `json:"resource_type"`
 	ResourceID   string          `json:"resource_id,omitempty"`
-	Details      json.RawMessage `json:"details,omitempty"`
+	Outcome      string          `json:"outcome,omitempty" enum:"success,failure,denied"`
+	Details      json.RawMessage `json:"details,omitempty" doc:"What the module added, or the data of a domain event; {omitted_bytes} where that is longer than an answer."`
 }

@@ -21,6 +21,7 @@ const Name = "audit"
 type Service struct {
 	deps      kit.Deps
 	directory *directory.Directory
+	users     *directory.UserVerifier
 	server    *kit.Server
 	ingester  *ingest.Ingester
 }
@@ -52,9 +53,13 @@ func (s *Service) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	s.users = directory.NewUserVerifier(Name, client, s.directory, s.deps.Telemetry)
+	if err := s.users.Start(ctx, js); err != nil {
+		return err
+	}
 	s.server, err = kit.NewServer(kit.ServerConfig{
 		Service: Name, Version: s.deps.Version, NATS: s.deps.NATS, Telemetry: s.deps.Telemetry,
-		Users: directory.NewUserVerifier(client, s.directory), Permissions: kit.RemotePermissions{Client: client},
+		Users: s.users, Permissions: kit.RemotePermissions{Client: client},
 	})
 	if err != nil {
 		return err
@@ -75,6 +80,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	if s.ingester != nil {
 		s.ingester.Stop()
 	}
+	s.users.Stop()
 	s.directory.Stop()
 	return err
 }

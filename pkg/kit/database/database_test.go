@@ -145,8 +145,8 @@ var inserts = []struct{ service, table, column, sql string }{
 	{"rbac", "roles", "tenant_id", "INSERT INTO roles VALUES ('%s', 'r', '{}')"},
 	{"rbac", "bindings", "tenant_id", "INSERT INTO bindings VALUES ('%s', gen_random_uuid(), 'r')"},
 	{"audit", "heads", "tenant_id", "INSERT INTO heads VALUES ('%s', 1)"},
-	{"audit", "events", "tenant_id", `INSERT INTO events (tenant_id, tenant_seq, id, message_id, occurred_at, user_id, source, action, resource_type, resource_id, request_id, received)
-		VALUES ('%s', 1, gen_random_uuid(), gen_random_uuid()::text, now(), gen_random_uuid(), '', '', '', '', '', '')`},
+	{"audit", "events", "tenant_id", `INSERT INTO events (tenant_id, tenant_seq, id, message_id, occurred_at, user_id, source, action, resource_type, resource_id, request_id, outcome, received, stream)
+		VALUES ('%s', 1, gen_random_uuid(), gen_random_uuid()::text, now(), gen_random_uuid(), '', '', '', '', '', 'success', '', 'AUDIT')`},
 }
 
 func TestEveryTenantOwnedTableIsUnderForcedRowSecurity(t *testing.T) {

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/buildify/core/pkg/contract"
@@ -52,12 +51,4 @@ func unavailable(ctx context.Context, err error) error {
 		return err
 	}
 	return fmt.Errorf("%w (%w)", contract.Errorf(contract.Unavailable, "the audit trail takes no events right now; try again"), err)
-}
-
-// details gives stored details back, nothing for null.
-func details(raw json.RawMessage) json.RawMessage {
-	if string(raw) == "null" {
-		return nil
-	}
-	return raw
 }

@@ -39,7 +39,7 @@ func bounded(t testing.TB) context.Context {
 	return ctx
 }
 
-// world is a bus with an empty AUDIT stream, and a database.
+// world is a bus with empty streams, and a database.
 type world struct {
 	t      testing.TB
 	dir    string
@@ -47,19 +47,24 @@ type world struct {
 	url    string
 	db     *database.DB
 	js     jetstream.JetStream
-	sent   int
+	sent   int // to AUDIT
+	told   int // to EVENTS
+	// publishers of domain events, by service.
+	publishers map[string]jetstream.JetStream
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), url: kittest.Database(t, migrate)}
+	w := &world{t: t, dir: t.TempDir(), url: kittest.Database(t, migrate), publishers: map[string]jetstream.JetStream{}}
 	require.NoError(t, natsserver.Init(w.dir))
 	var err error
 	w.server, err = natsserver.Start(bounded(t), natsserver.Config{Dir: w.dir, Listen: "127.0.0.1:0"})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.server.Stop(bounded(t))) })
 	w.db, w.js = w.open(), w.jetStream()
-	require.NoError(t, events.Ensure(bounded(t), w.js, events.AuditStream, 1))
+	for _, stream := range []string{events.AuditStream, events.EventsStream} {
+		require.NoError(t, events.Ensure(bounded(t), w.js, stream, 1))
+	}
 	return w
 }
 
@@ -71,10 +76,13 @@ func (w *world) open() *database.DB {
 	return db
 }
 
-func (w *world) jetStream() jetstream.JetStream {
+func (w *world) jetStream() jetstream.JetStream { return w.jetStreamOf(natsconn.Audit) }
+
+// jetStreamOf connects as a user of the bus.
+func (w *world) jetStreamOf(user string) jetstream.JetStream {
 	w.t.Helper()
 	nc, err := natsconn.Connect(bounded(w.t), natsconn.Config{
-		URL: w.server.URL(), User: natsconn.Audit, SeedFile: natsserver.SeedFile(w.dir, natsconn.Audit),
+		URL: w.server.URL(), User: user, SeedFile: natsserver.SeedFile(w.dir, user),
 	})
 	require.NoError(w.t, err)
 	w.t.Cleanup(nc.Close)
@@ -132,12 +140,14 @@ func (w *world) sendRaw(header nats.Header, data string) {
 // done waits until everything sent was acknowledged.
 func (w *world) done() {
 	w.t.Helper()
-	consumer, err := w.js.Consumer(bounded(w.t), events.AuditStream, durable)
-	require.NoError(w.t, err)
-	require.Eventually(w.t, func() bool {
-		info, err := consumer.Info(bounded(w.t))
-		return err == nil && info.AckFloor.Stream == uint64(w.sent)
-	}, limit, 2*time.Millisecond)
+	for stream, sent := range map[string]int{events.AuditStream: w.sent, events.EventsStream: w.told} {
+		consumer, err := w.js.Consumer(bounded(w.t), stream, durable)
+		require.NoError(w.t, err)
+		require.Eventually(w.t, func() bool {
+			info, err := consumer.Info(bounded(w.t))
+			return err == nil && info.AckFloor.Stream == uint64(sent)
+		}, limit, 2*time.Millisecond)
+	}
 }
 
 // entry is one stored event.
@@ -182,7 +192,7 @@ func (w *world) gapFree(tenant string) int {
 
 func (w *world) deadLetters() (reasons []string) {
 	w.t.Helper()
-	rows, err := w.db.Query(bounded(w.t), "SELECT reason FROM dead_letter ORDER BY stream_seq")
+	rows, err := w.db.Query(bounded(w.t), "SELECT reason FROM dead_letter ORDER BY stream, stream_seq")
 	require.NoError(w.t, err)
 	reasons, err = pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(w.t, err)
@@ -271,7 +281,7 @@ func TestABatchThatWasStoredAndNotAcknowledgedIsStoredOnce(t *testing.T) {
 		}
 	}
 	// The one that dies: its consumer exists, its loop does not.
-	starting := w.ingesterThatOnlyFetches()
+	starting := w.readerByHand(events.AuditStream)
 	var messages []jetstream.Msg
 	var times atomic.Int32
 	for len(messages) < w.sent {
@@ -297,13 +307,19 @@ func TestABatchThatWasStoredAndNotAcknowledgedIsStoredOnce(t *testing.T) {
 	require.Empty(t, w.deadLetters())
 }
 
-// ingesterThatOnlyFetches is an Ingester whose loop the test runs by hand.
-func (w *world) ingesterThatOnlyFetches() *Ingester {
+// readerByHand is the reader of a stream whose loop the test runs by hand.
+func (w *world) readerByHand(stream string) *reader {
 	w.t.Helper()
 	i, err := Start(bounded(w.t), w.db, w.jetStream(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	require.NoError(w.t, err)
 	i.Stop()
-	return i
+	for _, r := range i.readers {
+		if r.stream == stream {
+			return r
+		}
+	}
+	w.t.Fatalf("nobody reads %s", stream)
+	return nil
 }
 
 func TestTwoIngestersKeepEachTrailWithoutGaps(t *testing.T) {
@@ -444,7 +460,7 @@ func TestADatabaseThatIsAwayLosesNothing(t *testing.T) {
 		require.NoError(t, err)
 	}
 	allow(false) // the least that makes every transaction fail
-	i := w.ingesterThatOnlyFetches()
+	i := w.readerByHand(events.AuditStream)
 	w.send(event(t, tenant))
 	messages, err := i.fetch(bounded(t))
 	require.NoError(t, err)
@@ -461,7 +477,7 @@ func TestADatabaseThatIsAwayLosesNothing(t *testing.T) {
 
 func BenchmarkIngest(b *testing.B) {
 	w := newWorld(b)
-	i := w.ingesterThatOnlyFetches()
+	i := w.readerByHand(events.AuditStream)
 	tenant := uuid.NewString()
 	for range b.N {
 		w.send(event(b, tenant))

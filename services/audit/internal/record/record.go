@@ -17,3 +17,7 @@ type Data struct {
 	Details      json.RawMessage `json:"details,omitempty"`
 	RequestID    string          `json:"request_id"`
 }
+
+// PlatformTenant stands where a record belongs to no tenant but to the
+// platform's own trail, which no tenant's reader sees.
+const PlatformTenant = "00000000-0000-0000-0000-000000000000"

@@ -15,20 +15,21 @@ WHERE audit.heads.tenant_id = n.tenant_id;
 SELECT message_id FROM audit.events WHERE message_id = ANY(@message_ids::text[]);
 
 -- name: StoreEvents :exec
--- COPY is not to be had under row-level security.
+-- COPY is not to be had under row-level security. A user_id of '' is nobody.
 INSERT INTO audit.events (tenant_id, tenant_seq, id, message_id, occurred_at, user_id, source, action,
-    resource_type, resource_id, request_id, received)
+    resource_type, resource_id, request_id, outcome, received, stream)
 SELECT unnest(@tenant_ids::uuid[]), unnest(@tenant_seqs::bigint[]), unnest(@ids::uuid[]), unnest(@message_ids::text[]),
-    unnest(@occurred_ats::timestamptz[]), unnest(@user_ids::uuid[]), unnest(@sources::text[]), unnest(@actions::text[]),
-    unnest(@resource_types::text[]), unnest(@resource_ids::text[]), unnest(@request_ids::text[]), unnest(@received::bytea[]);
+    unnest(@occurred_ats::timestamptz[]), nullif(unnest(@user_ids::text[]), '')::uuid, unnest(@sources::text[]), unnest(@actions::text[]),
+    unnest(@resource_types::text[]), unnest(@resource_ids::text[]), unnest(@request_ids::text[]), unnest(@outcomes::text[]),
+    unnest(@received::bytea[]), @stream::text;
 
 -- name: StorePoison :exec
-INSERT INTO audit.dead_letter (stream_seq, subject, headers, data, reason)
-VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (stream_seq) DO NOTHING;
+INSERT INTO audit.dead_letter (stream, stream_seq, subject, headers, data, reason)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (stream, stream_seq) DO NOTHING;
 
 -- name: ListEvents :many
-SELECT tenant_id, tenant_seq, id, occurred_at, user_id, source, action, resource_type, resource_id, received
+SELECT tenant_id, tenant_seq, id, occurred_at, user_id, source, action, resource_type, resource_id, outcome, received, stream
 FROM audit.events
 WHERE tenant_id = @tenant_id
   AND tenant_seq < @before

@@ -80,7 +80,7 @@ func (q *Queries) Known(ctx context.Context, messageIds []string) ([]string, err
 }
 
 const listEvents = `-- name: ListEvents :many
-SELECT tenant_id, tenant_seq, id, occurred_at, user_id, source, action, resource_type, resource_id, received
+SELECT tenant_id, tenant_seq, id, occurred_at, user_id, source, action, resource_type, resource_id, outcome, received, stream
 FROM audit.events
 WHERE tenant_id = $1
   AND tenant_seq < $2
@@ -103,12 +103,14 @@ type ListEventsRow struct {
 	TenantSeq    int64
 	ID           string
 	OccurredAt   time.Time
-	UserID       string
+	UserID       *string
 	Source       string
 	Action       string
 	ResourceType string
 	ResourceID   string
+	Outcome      string
 	Received     []byte
+	Stream       string
 }
 
 func (q *Queries) ListEvents(ctx context.Context, arg ListEventsParams) ([]ListEventsRow, error) {
@@ -136,7 +138,9 @@ func (q *Queries) ListEvents(ctx context.Context, arg ListEventsParams) ([]ListE
 			&i.Action,
 			&i.ResourceType,
 			&i.ResourceID,
+			&i.Outcome,
 			&i.Received,
+			&i.Stream,
 		); err != nil {
 			return nil, err
 		}
@@ -150,10 +154,11 @@ func (q *Queries) ListEvents(ctx context.Context, arg ListEventsParams) ([]ListE
 
 const storeEvents = `-- name: StoreEvents :exec
 INSERT INTO audit.events (tenant_id, tenant_seq, id, message_id, occurred_at, user_id, source, action,
-    resource_type, resource_id, request_id, received)
+    resource_type, resource_id, request_id, outcome, received, stream)
 SELECT unnest($1::uuid[]), unnest($2::bigint[]), unnest($3::uuid[]), unnest($4::text[]),
-    unnest($5::timestamptz[]), unnest($6::uuid[]), unnest($7::text[]), unnest($8::text[]),
-    unnest($9::text[]), unnest($10::text[]), unnest($11::text[]), unnest($12::bytea[])
+    unnest($5::timestamptz[]), nullif(unnest($6::text[]), '')::uuid, unnest($7::text[]), unnest($8::text[]),
+    unnest($9::text[]), unnest($10::text[]), unnest($11::text[]), unnest($12::text[]),
+    unnest($13::bytea[]), $14::text
 `
 
 type StoreEventsParams struct {
@@ -168,10 +173,12 @@ type StoreEventsParams struct {
 	ResourceTypes []string
 	ResourceIds   []string
 	RequestIds    []string
+	Outcomes      []string
 	Received      [][]byte
+	Stream        string
 }
 
-// COPY is not to be had under row-level security.
+// COPY is not to be had under row-level security. A user_id of ” is nobody.
 func (q *Queries) StoreEvents(ctx context.Context, arg StoreEventsParams) error {
 	_, err := q.db.Exec(ctx, storeEvents,
 		arg.TenantIds,
@@ -185,18 +192,21 @@ func (q *Queries) StoreEvents(ctx context.Context, arg StoreEventsParams) error 
 		arg.ResourceTypes,
 		arg.ResourceIds,
 		arg.RequestIds,
+		arg.Outcomes,
 		arg.Received,
+		arg.Stream,
 	)
 	return err
 }
 
 const storePoison = `-- name: StorePoison :exec
-INSERT INTO audit.dead_letter (stream_seq, subject, headers, data, reason)
-VALUES ($1, $2, $3, $4, $5)
-ON CONFLICT (stream_seq) DO NOTHING
+INSERT INTO audit.dead_letter (stream, stream_seq, subject, headers, data, reason)
+VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (stream, stream_seq) DO NOTHING
 `
 
 type StorePoisonParams struct {
+	Stream    string
 	StreamSeq int64
 	Subject   string
 	Headers   []byte
@@ -206,6 +216,7 @@ type StorePoisonParams struct {
 
 func (q *Queries) StorePoison(ctx context.Context, arg StorePoisonParams) error {
 	_, err := q.db.Exec(ctx, storePoison,
+		arg.Stream,
 		arg.StreamSeq,
 		arg.Subject,
 		arg.Headers,

@@ -16,6 +16,7 @@ type AuditDeadLetter struct {
 	Data       []byte
 	Reason     string
 	ReceivedAt time.Time
+	Stream     string
 }
 
 type AuditEvent struct {
@@ -24,13 +25,15 @@ type AuditEvent struct {
 	ID           string
 	MessageID    string
 	OccurredAt   time.Time
-	UserID       string
+	UserID       *string
 	Source       string
 	Action       string
 	ResourceType string
 	ResourceID   string
 	RequestID    string
 	Received     []byte
+	Stream       string
+	Outcome      string
 }
 
 type AuditHead struct {
