@@ -27,7 +27,7 @@ type VerifyResponse struct {
 var ModuleToken = Register[ModuleTokenRequest, AccessTokenResponse](Spec{
 	Name: "auth.module_token", Method: "POST", Path: "/api/v1/auth/module-token",
 	Access: Self, Audit: AuditRead,
-	Errors:  []Code{NotFound},
+	Errors:  []Code{NotFound, Conflict},
 	Summary: "Answers a 5-minute token that only the named module can use, with the caller's permissions in that module as its scope.",
 })
 
@@ -161,10 +161,11 @@ type Revocation struct {
 var CheckSession = Register[CheckSessionRequest, Empty](Spec{
 	Name: "auth.check_session", Access: Internal, Audit: AuditRead, Timeout: 2 * time.Second,
 	Errors:  []Code{Unauthenticated},
-	Summary: "Tells that a session is open; unauthenticated otherwise.",
+	Summary: "Tells that a session is open, and its person and the token's tenant are active; unauthenticated otherwise.",
 })
 
 // CheckSessionRequest names a session.
 type CheckSessionRequest struct {
 	SessionID ID `json:"session_id" format:"uuid"`
+	TenantID  ID `json:"tenant_id,omitempty" doc:"The tenant that the token acts in; absent for none."`
 }

@@ -36,6 +36,16 @@ func ValidModule(name string) bool {
 	return true
 }
 
+// ReservedModule reports whether name is one that the platform speaks under,
+// in audit trails and on the bus, so that no module may have it.
+func ReservedModule(name string) bool {
+	switch name {
+	case "core", "platform", "buildify", "auth", "rbac", "tenant", "audit", "httpbridge", "operator", "system", "callout":
+		return true
+	}
+	return false
+}
+
 // NewAPIKey forms a key from its id and its random part; it appends the
 // checksum that ParseAPIKey asks for.
 func NewAPIKey(environment, id, random string) APIKey {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -12,6 +13,7 @@ import (
 // Follower reads a stream in order from the moment it was started.
 type Follower struct {
 	consume jetstream.ConsumeContext
+	seen    atomic.Uint64
 }
 
 // Follow calls handle for every event of stream that matches one of subjects
@@ -39,7 +41,10 @@ func Follow(ctx context.Context, js jetstream.JetStream, stream string, subjects
 	if err != nil {
 		return nil, fmt.Errorf("follow %s: %w", stream, err)
 	}
-	consume, err := consumer.Consume(func(msg jetstream.Msg) {
+	f := &Follower{}
+	f.seen.Store(s.CachedInfo().State.LastSeq)
+	f.consume, err = consumer.Consume(func(msg jetstream.Msg) {
+		defer f.saw(msg)
 		e, err := Decode(msg.Headers(), msg.Data())
 		if err != nil {
 			onError(fmt.Errorf("%s: %w", msg.Subject(), err))
@@ -50,8 +55,18 @@ func Follow(ctx context.Context, js jetstream.JetStream, stream string, subjects
 	if err != nil {
 		return nil, fmt.Errorf("follow %s: %w", stream, err)
 	}
-	return &Follower{consume}, nil
+	return f, nil
 }
+
+func (f *Follower) saw(msg jetstream.Msg) {
+	if meta, err := msg.Metadata(); err == nil {
+		f.seen.Store(meta.Sequence.Stream)
+	}
+}
+
+// Sequence is the stream sequence up to which every event that is followed has
+// been handled, or precedes what is followed.
+func (f *Follower) Sequence() uint64 { return f.seen.Load() }
 
 // awaitStream waits for the stream's owner to make it.
 func awaitStream(ctx context.Context, js jetstream.JetStream, name string) (jetstream.Stream, error) {

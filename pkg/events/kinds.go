@@ -19,6 +19,9 @@ var (
 	// LoginSucceeded and LoginFailed are login attempts: data Login.
 	LoginSucceeded = Kind{"auth", "login", "succeeded"}
 	LoginFailed    = Kind{"auth", "login", "failed"}
+	// LoginChallenged says that a login proved Methods and waits for more: data
+	// Login.
+	LoginChallenged = Kind{"auth", "login", "challenged"}
 	// RefreshReused says that a spent refresh token came again: data Login.
 	RefreshReused = Kind{"auth", "refresh", "reused"}
 	// SessionsEnded revokes the tokens of sessions: data EndedSessions.

@@ -101,13 +101,20 @@ func MessageID(tenant, source, id string, data []byte) string {
 // once the stream has it on disk. Publishing the same message id again within
 // two minutes stores nothing and succeeds.
 func Publish(ctx context.Context, js jetstream.JetStream, e Event, messageID string) error {
+	_, err := PublishAt(ctx, js, e, messageID)
+	return err
+}
+
+// PublishAt is Publish and tells the stream sequence that the event has.
+func PublishAt(ctx context.Context, js jetstream.JetStream, e Event, messageID string) (uint64, error) {
 	msg, err := Encode(e)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	msg.Header.Set(nats.MsgIdHdr, messageID)
-	if _, err := js.PublishMsg(ctx, msg); err != nil {
-		return fmt.Errorf("publish %s: %w", e.Type(), err)
+	ack, err := js.PublishMsg(ctx, msg)
+	if err != nil {
+		return 0, fmt.Errorf("publish %s: %w", e.Type(), err)
 	}
-	return nil
+	return ack.Sequence, nil
 }

@@ -3,11 +3,14 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -18,7 +21,7 @@ import (
 	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/pkg/kit/directory"
 	"github.com/buildify/core/pkg/kit/outbox"
-	"github.com/buildify/core/pkg/kit/token"
+	"github.com/buildify/core/pkg/kit/revocation"
 	"github.com/buildify/core/services/auth/internal/app"
 	"github.com/buildify/core/services/auth/internal/callout"
 	"github.com/buildify/core/services/auth/internal/password"
@@ -44,6 +47,9 @@ type Config struct {
 	// PublicURL is where people and their browsers reach the platform: links in
 	// e-mails and passkeys are made for it.
 	PublicURL *url.URL
+	// SigningKeyLifetime is how long a key signs tokens before a new one takes
+	// over; 30 days when zero.
+	SigningKeyLifetime time.Duration
 }
 
 // Service serves auth operations and the bus's auth callout.
@@ -56,6 +62,11 @@ type Service struct {
 	relay     *outbox.Relay
 	follower  *events.Follower
 	callout   *callout.Responder
+
+	sessions    *revocation.List
+	pulse       *revocation.Pulse
+	stopKeeping context.CancelFunc
+	keeping     sync.WaitGroup
 }
 
 // New returns the service, not started.
@@ -83,9 +94,10 @@ func (s *Service) Start(ctx context.Context) (err error) {
 	s.relay = outbox.Start(s.deps.DB, js, Name, s.deps.Telemetry.Log, s.deps.Telemetry.Metrics)
 	s.app.Committed = s.relay.Notify
 	client := s.app.Core
+	users := directory.UserVerifierOf(s.app.Verifier, s.sessions, s.directory)
 	s.server, err = kit.NewServer(kit.ServerConfig{
 		Service: Name, Version: s.deps.Version, NATS: s.deps.NATS, Telemetry: s.deps.Telemetry,
-		Users: directory.NewUserVerifier(client, s.directory), Permissions: kit.RemotePermissions{Client: client}, Keys: s.app,
+		Users: users, Permissions: kit.RemotePermissions{Client: client}, Keys: s.app,
 	})
 	if err != nil {
 		return err
@@ -96,13 +108,13 @@ func (s *Service) Start(ctx context.Context) (err error) {
 		return err
 	}
 	// What others, and this service's own projection, start from comes first.
-	if err := errors.Join(
-		kit.Handle(s.server, contract.ListMembers, s.app.ListMembers),
-		kit.Handle(s.server, contract.JWKS, s.app.JWKS),
-	); err != nil {
+	if err := s.handleSnapshots(); err != nil {
 		return err
 	}
 	if err := s.directory.Start(ctx, client, js, directory.Tenants|directory.Members); err != nil {
+		return err
+	}
+	if err := s.startTokens(ctx, js); err != nil {
 		return err
 	}
 	if err := s.answerCallout(); err != nil {
@@ -113,6 +125,10 @@ func (s *Service) Start(ctx context.Context) (err error) {
 
 // prepare loads what operations need.
 func (s *Service) prepare(ctx context.Context) error {
+	if s.cfg.PublicURL == nil {
+		s.cfg.PublicURL = &url.URL{Scheme: "http", Host: "localhost:8080"}
+	}
+	s.cfg.SigningKeyLifetime = cmp.Or(s.cfg.SigningKeyLifetime, 30*24*time.Hour)
 	box, err := secret.NewBox(s.cfg.Secret)
 	if err != nil {
 		return err
@@ -121,14 +137,12 @@ func (s *Service) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	keys := &token.KeySet{Fetch: func(ctx context.Context) (*contract.JWKSResponse, error) {
-		return app.PublicKeys(ctx, s.deps.DB)
-	}}
 	s.app = &app.App{
-		DB: s.deps.DB, Directory: s.directory, Box: box, Signer: signer, Log: s.deps.Telemetry.Log,
+		DB: s.deps.DB, Directory: s.directory, Box: box, Log: s.deps.Telemetry.Log,
 		Core: kit.NewClient(s.deps.NATS, s.deps.Telemetry), PublicURL: s.cfg.PublicURL,
-		Hasher: password.NewHasher(hashers), Verifier: token.NewVerifier(keys), KeyRevoked: s.disconnect,
+		Hasher: password.NewHasher(hashers), KeyRevoked: s.disconnect,
 	}
+	s.prepareTokens(signer)
 	return nil
 }
 
@@ -166,7 +180,7 @@ func (s *Service) disconnect(ctx context.Context, key string) {
 type authenticator struct{ app *app.App }
 
 // AuthenticateKey implements callout.Authenticator.
-func (a authenticator) AuthenticateKey(ctx context.Context, key, _ string) (callout.Grant, error) {
+func (a authenticator) AuthenticateKey(ctx context.Context, key string, _ netip.Addr) (callout.Grant, error) {
 	verified, err := a.app.VerifyKey(ctx, &contract.VerifyKeyRequest{APIKey: key})
 	switch {
 	case errors.Is(err, &contract.Error{Code: contract.Unauthenticated}):
@@ -190,6 +204,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	if s.server != nil {
 		err = errors.Join(err, s.server.Stop(ctx))
 	}
+	s.stopTokens()
 	s.follower.Stop()
 	s.directory.Stop()
 	if s.relay != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/services/httpbridge/internal/keys"
 	"github.com/buildify/core/services/httpbridge/internal/openapi"
+	"github.com/buildify/core/services/httpbridge/internal/origin"
 	"github.com/buildify/core/services/httpbridge/internal/route"
 	"github.com/buildify/core/web"
 )
@@ -31,6 +32,10 @@ type Config struct {
 	Address string
 	// Listener is used instead of Address when it is set; Stop closes it.
 	Listener net.Listener
+	// TrustedProxies are the networks, such as 10.0.0.0/8, of the proxies that
+	// tell in X-Forwarded-For or Forwarded where a request came from. Without
+	// them a request comes from whoever connects.
+	TrustedProxies []string
 }
 
 // Service serves HTTP.
@@ -56,6 +61,10 @@ func (s *Service) Start(ctx context.Context) (err error) {
 			err = errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
 		}
 	}()
+	trusted, err := origin.ParseTrusted(s.cfg.TrustedProxies)
+	if err != nil {
+		return fmt.Errorf("trusted proxies: %w", err)
+	}
 	js, err := s.deps.JetStream()
 	if err != nil {
 		return err
@@ -64,7 +73,7 @@ func (s *Service) Start(ctx context.Context) (err error) {
 	if s.keys, err = keys.Start(ctx, client, js, s.deps.Telemetry.Log); err != nil {
 		return err
 	}
-	handler, err := s.handler(client)
+	handler, err := s.handler(client, trusted)
 	if err != nil {
 		return err
 	}
@@ -92,13 +101,13 @@ func (s *Service) Start(ctx context.Context) (err error) {
 }
 
 // handler is the whole of what the outside sees.
-func (s *Service) handler(client *kit.Client) (http.Handler, error) {
+func (s *Service) handler(client *kit.Client, trusted origin.Trusted) (http.Handler, error) {
 	document, err := json.Marshal(openapi.Document())
 	if err != nil {
 		return nil, fmt.Errorf("openapi: %w", err)
 	}
 	mux := http.NewServeMux()
-	(&route.Router{Client: client, Keys: s.keys, Telemetry: s.deps.Telemetry}).Mount(mux)
+	(&route.Router{Client: client, Keys: s.keys, Telemetry: s.deps.Telemetry, Trusted: trusted}).Mount(mux)
 	pages := web.Handler()
 	for _, pattern := range web.Patterns() {
 		mux.Handle(pattern, pages)

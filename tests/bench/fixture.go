@@ -52,6 +52,7 @@ type fixture struct {
 	token     string
 	email     string
 	tenant    string
+	database  string
 	questions []question
 	module    []*nats.Conn // callers' connections to the core's bus
 	echo      []*nats.Conn // callers' connections to a bare server
@@ -95,6 +96,7 @@ func (f *fixture) startCore(ctx context.Context) error {
 	}
 	f.stack.Push("postgres", postgres.Stop)
 	url := postgres.URL("", "")
+	f.database = url
 	if err := database.Migrate(ctx, url, nil); err != nil {
 		return err
 	}

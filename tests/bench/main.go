@@ -44,11 +44,15 @@ func main() {
 	output := flag.String("output", "build/bench.json", "file to write the figures to")
 	rounds := flag.Int("rounds", 5, "interleaved rounds, of which the median counts")
 	length := flag.Duration("length", time.Second, "length of one measurement")
-	only := flag.String("only", "", "measure only the target of this name, with 32 callers, and write no figures")
+	only := flag.String("only", "", "measure only the target of this name, with 32 callers, or identity, and write no figures")
 	profile := flag.String("cpuprofile", "", "with --only: file to write a CPU profile to")
 	flag.Parse()
 	work := func() error { return run(*output, *rounds, *length) }
-	if *only != "" {
+	switch *only {
+	case "":
+	case "identity":
+		work = identityOnly
+	default:
 		work = func() error { return single(*only, *profile, *length) }
 	}
 	if err := work(); err != nil {
@@ -81,7 +85,13 @@ func run(output string, rounds int, length time.Duration) error {
 	}
 	figures := summarise(targets, samples)
 	table(figures)
-	body, err := json.MarshalIndent(figures, "", "  ")
+	fmt.Fprintln(os.Stderr, "identity")
+	identity, err := fixture.identity(ctx)
+	if err != nil {
+		return err
+	}
+	identity.print()
+	body, err := json.MarshalIndent(map[string]any{"figures": figures, "identity": identity}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -89,6 +99,21 @@ func run(output string, rounds int, length time.Duration) error {
 		return err
 	}
 	return os.WriteFile(output, append(body, '\n'), 0o644)
+}
+
+// identityOnly measures logins and revocations and nothing else.
+func identityOnly() error {
+	ctx := context.Background()
+	fixture, err := start(ctx)
+	if err != nil {
+		return err
+	}
+	defer fixture.stop()
+	identity, err := fixture.identity(ctx)
+	if err == nil {
+		identity.print()
+	}
+	return err
 }
 
 // single measures one target, for a profile.

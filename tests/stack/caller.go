@@ -27,37 +27,11 @@ type Caller interface {
 type HTTPCaller struct{ URL, APIKey, Bearer string }
 
 // Call implements Caller. Members of the body that the route wants in path or
-// query go there.
+// query go there, and so does what the operation does not know when there can
+// be no body; a body that is no JSON object goes as it is.
 func (c HTTPCaller) Call(t testing.TB, spec *contract.Spec, body string) (json.RawMessage, *contract.Error) {
 	t.Helper()
-	path, query := spec.Path, url.Values{}
-	var members map[string]any
-	if json.Unmarshal([]byte(body), &members) == nil {
-		for name, value := range members {
-			text, _ := value.(string)
-			if number, ok := value.(float64); ok {
-				raw, err := json.Marshal(number)
-				require.NoError(t, err)
-				text = string(raw)
-			}
-			if placeholder := "{" + name + "}"; strings.Contains(path, placeholder) {
-				path = strings.ReplaceAll(path, placeholder, url.PathEscape(text))
-			} else {
-				query.Set(name, text)
-			}
-		}
-	}
-	var content io.Reader
-	if spec.Method != http.MethodGet {
-		content = strings.NewReader(body)
-	} else if len(query) > 0 {
-		path += "?" + query.Encode()
-	}
-	request, err := http.NewRequestWithContext(Context(t), spec.Method, c.URL+path, content)
-	require.NoError(t, err)
-	if content != nil {
-		request.Header.Set("Content-Type", "application/json")
-	}
+	request := c.request(t, spec, body)
 	if c.APIKey != "" {
 		request.Header.Set(contract.HeaderAPIKey, c.APIKey)
 	}
@@ -65,6 +39,66 @@ func (c HTTPCaller) Call(t testing.TB, spec *contract.Spec, body string) (json.R
 		request.Header.Set("Authorization", "Bearer "+c.Bearer)
 	}
 	return Answer(t, request)
+}
+
+func (c HTTPCaller) request(t testing.TB, spec *contract.Spec, body string) *http.Request {
+	t.Helper()
+	path, query, places := spec.Path, url.Values{}, places(spec)
+	hasBody := spec.Method != http.MethodGet && spec.Method != http.MethodDelete
+	var members map[string]json.RawMessage
+	moved := json.Unmarshal([]byte(body), &members) == nil
+	for name, value := range members {
+		place := places[name]
+		switch {
+		case place.path != "":
+			path = strings.ReplaceAll(path, "{"+place.path+"}", url.PathEscape(text(value)))
+		case place.query != "" || !hasBody:
+			query.Set(cmp.Or(place.query, name), text(value))
+		default:
+			continue
+		}
+		delete(members, name)
+	}
+	if len(query) > 0 {
+		path += "?" + query.Encode()
+	}
+	var content io.Reader
+	if hasBody {
+		if moved && (len(query) > 0 || path != spec.Path) {
+			rest, err := json.Marshal(members)
+			require.NoError(t, err)
+			body = string(rest)
+		}
+		content = strings.NewReader(body)
+	}
+	request, err := http.NewRequestWithContext(Context(t), spec.Method, c.URL+path, content)
+	require.NoError(t, err)
+	if hasBody {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	return request
+}
+
+// place is where HTTP puts a member of the request; both empty is the body.
+type place struct{ path, query string }
+
+func places(spec *contract.Spec) map[string]place {
+	all := map[string]place{}
+	for i := range spec.Request.NumField() {
+		f := spec.Request.Field(i)
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		all[name] = place{f.Tag.Get("path"), f.Tag.Get("query")}
+	}
+	return all
+}
+
+// text is a JSON value as it stands in a path or query.
+func text(value json.RawMessage) string {
+	var s string
+	if json.Unmarshal(value, &s) == nil {
+		return s
+	}
+	return string(value)
 }
 
 // Answer sends the request and reads an operation's answer; an error must be

@@ -5,6 +5,8 @@ package stack
 import (
 	"context"
 	"crypto/rand"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,8 +29,11 @@ type Stack struct {
 	// operations over it.
 	Operator *nats.Conn
 	Core     *kit.Client
-	// Credentials is the directory of the bus users' seeds.
-	Credentials string
+	// PublicURL is what links in e-mails and passkeys are made for.
+	PublicURL string
+	// Credentials is the directory of the bus users' seeds, SecretFile holds the
+	// installation's secret.
+	Credentials, SecretFile string
 	// Processes are the services by name; none when all is one process.
 	Processes map[string]*Process
 }
@@ -51,13 +56,16 @@ func Migrate(ctx context.Context, url string) error { return database.Migrate(ct
 func OneProcess(t testing.TB) *Stack {
 	t.Helper()
 	s := &Stack{DatabaseURL: kittest.Database(t, Migrate)}
+	data := t.TempDir()
 	p, err := platform.Start(Context(t), platform.Config{
-		HTTP: "127.0.0.1:0", NATS: "127.0.0.1:0", Ops: "127.0.0.1:0", Data: t.TempDir(),
+		HTTP: "127.0.0.1:0", NATS: "127.0.0.1:0", Ops: "127.0.0.1:0", Data: data,
 		DatabaseURL: s.DatabaseURL, Logs: logWriter{t}, TraceSample: 0.05,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Stop()) })
 	s.HTTPURL, s.NATSURL, s.Credentials = p.HTTPURL, p.NATSURL, p.Credentials()
+	s.PublicURL = strings.Replace(p.HTTPURL, "127.0.0.1", "localhost", 1)
+	s.SecretFile = filepath.Join(data, "secret")
 	s.connectOperator(t)
 	return s
 }
@@ -77,7 +85,7 @@ func (s *Stack) connectOperator(t testing.TB) {
 // PlatformAdmin makes a platform administrator, who is in no tenant.
 func (s *Stack) PlatformAdmin(t testing.TB) User {
 	t.Helper()
-	u := User{Email: lower(rand.Text()) + "@example.com", Password: rand.Text()}
+	u := User{Email: strings.ToLower(rand.Text()) + "@example.com", Password: rand.Text()}
 	u.ID = Do(t, s, contract.CreateUser, &contract.CreateUserRequest{Platform: true, Email: u.Email, Password: u.Password}).ID
 	return u
 }
@@ -101,7 +109,7 @@ type Company struct {
 func (s *Stack) Company(t testing.TB) *Company {
 	t.Helper()
 	name := rand.Text()[:12]
-	c := &Company{stack: s, Module: "m" + lower(name)}
+	c := &Company{stack: s, Module: "m" + strings.ToLower(name)}
 	c.Tenant = *Do(t, s, contract.CreateTenant, &contract.CreateTenantRequest{Code: "T" + name, Name: "Company " + name})
 	c.EnableModule(t, c.Module, true)
 	key := Do(t, s, contract.CreateKey, &contract.CreateKeyRequest{Module: c.Module, Environment: "dev"})
@@ -125,7 +133,7 @@ func (s *Stack) Company(t testing.TB) *Company {
 // AddUser adds a person with roles.
 func (c *Company) AddUser(t testing.TB, roles ...string) User {
 	t.Helper()
-	u := User{Email: lower(rand.Text()) + "@example.com", Password: rand.Text()}
+	u := User{Email: strings.ToLower(rand.Text()) + "@example.com", Password: rand.Text()}
 	u.ID = Do(t, c.stack, contract.CreateUser, &contract.CreateUserRequest{
 		TenantID: contract.ID(c.Tenant.ID), Email: u.Email, Password: u.Password,
 	}).ID
@@ -165,16 +173,6 @@ func Do[Req, Resp any](t testing.TB, s *Stack, op contract.Operation[Req, Resp],
 	response, err := kit.Call(Context(t), s.Core, op, request)
 	require.NoError(t, err, op.Name)
 	return response
-}
-
-func lower(s string) string {
-	b := []byte(s)
-	for i, c := range b {
-		if c >= 'A' && c <= 'Z' {
-			b[i] = c + 'a' - 'A'
-		}
-	}
-	return string(b)
 }
 
 // logWriter sends a platform's log to the test's, which shows it on failure.

@@ -22,6 +22,7 @@ import (
 	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/pkg/kit/natsconn"
 	"github.com/buildify/core/pkg/kit/natsserver"
+	"github.com/buildify/core/pkg/kit/revocation"
 	"github.com/buildify/core/pkg/kit/token"
 )
 
@@ -358,16 +359,25 @@ func TestAUsersTokenIsGoodWhileTheUserAndTheTenantAre(t *testing.T) {
 	public, private, err := ed25519.GenerateKey(nil)
 	require.NoError(t, err)
 	var fetched atomic.Int32
-	require.NoError(t, kit.Handle(w.service(natsconn.Auth), contract.JWKS, func(context.Context, *contract.JWKSRequest) (*contract.JWKSResponse, error) {
+	auth := w.service(natsconn.Auth)
+	var ended atomic.Bool
+	require.NoError(t, kit.Handle(auth, contract.CheckSession, func(_ context.Context, r *contract.CheckSessionRequest) (*contract.Empty, error) {
+		if ended.Load() {
+			return nil, revocation.ErrEnded
+		}
+		return &contract.Empty{}, nil
+	}))
+	require.NoError(t, kit.Handle(auth, contract.JWKS, func(context.Context, *contract.JWKSRequest) (*contract.JWKSResponse, error) {
 		fetched.Add(1)
 		return &contract.JWKSResponse{Keys: []contract.JWK{{KeyType: "OKP", Curve: "Ed25519", KeyID: "k", X: base64.RawURLEncoding.EncodeToString(public)}}}, nil
 	}))
 	d := empty()
-	v := NewUserVerifier(kit.NewClient(w.user(natsconn.Audit), w.tel), d)
+	v := NewUserVerifier(natsconn.Audit, kit.NewClient(w.user(natsconn.Audit), w.tel), d, w.tel)
+	session := kit.NewID()
 	sign := func(user, tenant string, expires time.Time) string {
 		j := jwt.NewWithClaims(jwt.SigningMethodEdDSA, token.Claims{RegisteredClaims: jwt.RegisteredClaims{
 			Issuer: token.Issuer, Audience: jwt.ClaimStrings{token.Audience}, Subject: user, ExpiresAt: jwt.NewNumericDate(expires),
-		}, TenantID: tenant, SessionID: "s"})
+		}, TenantID: tenant, SessionID: session})
 		j.Header["kid"] = "k"
 		raw, err := j.SignedString(private)
 		require.NoError(t, err)
@@ -390,7 +400,7 @@ func TestAUsersTokenIsGoodWhileTheUserAndTheTenantAre(t *testing.T) {
 	d.PutTenant(tenantState(1, 1))
 	user, err := v.VerifyUser(bounded(t), good)
 	require.NoError(t, err)
-	require.Equal(t, kit.User{ID: "u1", TenantID: "t1", SessionID: "s"}, user)
+	require.Equal(t, kit.User{ID: "u1", TenantID: "t1", SessionID: session}, user)
 	refused(sign("u1", "t2", later), "another tenant's")
 	refused(sign("u1", "t1", time.Now().Add(-time.Second)), "expired")
 	refused("nonsense", "none at all")
@@ -400,6 +410,22 @@ func TestAUsersTokenIsGoodWhileTheUserAndTheTenantAre(t *testing.T) {
 	d.PutTenant(tenantState(1, 3))
 	d.PutMember(contract.Member{UserID: "u1", TenantID: "t1", Revision: 4})
 	refused(good, "the user is deleted")
+	d.PutMember(memberState(1, 5))
+
+	refused(sign("u1", "", later), "no tenant, of somebody who is in one")
+	d.PutMember(contract.Member{UserID: "root", Platform: true, Active: true, Revision: 1})
+	for _, tenant := range []string{"", "t1"} {
+		user, err = v.VerifyUser(bounded(t), sign("root", tenant, later))
+		require.NoError(t, err, tenant)
+		require.Equal(t, kit.User{ID: "root", TenantID: tenant, SessionID: session, Platform: true}, user)
+	}
+	refused(sign("root", "t9", later), "a platform administrator in a tenant that is none")
+	d.PutMember(contract.Member{UserID: "root", Platform: true, Revision: 2})
+	refused(sign("root", "", later), "a platform administrator who is disabled")
+
+	ended.Store(true)
+	session = kit.NewID()
+	refused(sign("u1", "t1", later), "the session has ended")
 	require.EqualValues(t, 1, fetched.Load())
 }
 
@@ -412,7 +438,7 @@ func TestAnIdentityServiceThatIsAwayIsNoRefusal(t *testing.T) {
 	j.Header["kid"] = "k"
 	raw, err := j.SignedString(private)
 	require.NoError(t, err)
-	v := NewUserVerifier(kit.NewClient(w.user(natsconn.Audit), w.tel), empty())
+	v := NewUserVerifier(natsconn.Audit, kit.NewClient(w.user(natsconn.Audit), w.tel), empty(), w.tel)
 	_, err = v.VerifyUser(bounded(t), raw)
 	require.ErrorIs(t, err, &contract.Error{Code: contract.Unavailable})
 }

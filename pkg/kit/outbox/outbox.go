@@ -59,6 +59,9 @@ type Relay struct {
 	done sync.WaitGroup
 	once sync.Once
 
+	sequences sync.Map // type of event → the stream sequence at which the last one was published
+	last      uint64   // the stream sequence of the last event at all
+
 	published prometheus.Counter
 	failures  prometheus.Counter
 	waiting   prometheus.Gauge
@@ -175,5 +178,25 @@ func (r *Relay) publish(ctx context.Context, raw []byte) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	return events.Publish(ctx, r.js, e, e.ID())
+	sequence, err := events.PublishAt(ctx, r.js, e, e.ID())
+	if err != nil {
+		return err
+	}
+	if sequence < r.last { // another stream by now, which does not know the old numbers
+		r.sequences.Clear()
+	}
+	r.last = sequence
+	r.sequences.Store(e.Type(), sequence)
+	return nil
+}
+
+// Sequence is the highest stream sequence at which this relay published an
+// event of one of the kinds, 0 when it has not.
+func (r *Relay) Sequence(kinds ...events.Kind) (highest uint64) {
+	for _, kind := range kinds {
+		value, _ := r.sequences.Load(kind.Type())
+		sequence, _ := value.(uint64)
+		highest = max(highest, sequence)
+	}
+	return highest
 }

@@ -10,7 +10,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -27,6 +26,12 @@ type keys struct {
 	public ed25519.PublicKey
 	err    error
 	asked  atomic.Int32
+	// dropped keys are trusted no more.
+	dropped atomic.Bool
+}
+
+func (k *keys) Current(kid string) (ed25519.PublicKey, bool) {
+	return k.public, kid == "k" && !k.dropped.Load()
 }
 
 func (k *keys) PublicKey(_ context.Context, kid string) (ed25519.PublicKey, error) {
@@ -72,10 +77,10 @@ func TestAGoodTokenTellsItsClaims(t *testing.T) {
 	k, private := newKeys(t)
 	v := NewVerifier(k)
 	for name, change := range map[string]func(jwt.MapClaims){
-		"plain":                 func(jwt.MapClaims) {},
-		"for several audiences": func(c jwt.MapClaims) { c["aud"] = []string{"other", Audience} },
-		"valid since just now":  func(c jwt.MapClaims) { c["nbf"] = time.Now().Add(-time.Second).Unix() },
-		"with more claims":      func(c jwt.MapClaims) { c["more"] = map[string]any{"a": 1} },
+		"plain":                  func(jwt.MapClaims) {},
+		"in a list of audiences": func(c jwt.MapClaims) { c["aud"] = []string{Audience} },
+		"valid since just now":   func(c jwt.MapClaims) { c["nbf"] = time.Now().Add(-time.Second).Unix() },
+		"with more claims":       func(c jwt.MapClaims) { c["more"] = map[string]any{"a": 1} },
 	} {
 		c := claims()
 		change(c)
@@ -155,8 +160,16 @@ func TestBadTokensAreRefused(t *testing.T) {
 		"no subject":                    claim("sub", nil),
 		"an empty subject":              claim("sub", ""),
 		"a subject that is a number":    claim("sub", 5),
-		"no tenant":                     claim("tid", nil),
-		"an empty tenant":               claim("tid", ""),
+		"no session":                    claim("sid", nil),
+		"an empty session":              claim("sid", ""),
+		"two audiences":                 claim("aud", []string{Audience, ModuleAudiencePrefix + "crm"}),
+		"the same audience twice":       claim("aud", []string{Audience, Audience}),
+		"a module's":                    claim("aud", ModuleAudiencePrefix+"crm"),
+		"no type":                       header(map[string]any{"typ": nil}),
+		"another type":                  header(map[string]any{"typ": "at+jwt"}),
+		"a refresh token's type":        header(map[string]any{"typ": "refresh+jwt"}),
+		"a type that is a list":         header(map[string]any{"typ": []string{Type}}),
+		"a critical header":             header(map[string]any{"crit": []string{"b64"}, "b64": false}),
 		"a huge one":                    strings.Repeat("a", 1<<20) + "." + parts[1] + "." + parts[2],
 	} {
 		v := NewVerifier(k)
@@ -215,103 +228,138 @@ func TestWhatIsRememberedEndsWithTheToken(t *testing.T) {
 	})
 }
 
+func TestATokenIsGoodForItsAudienceAlone(t *testing.T) {
+	t.Parallel()
+	k, private := newKeys(t)
+	with := func(audience any) string {
+		c := claims()
+		c["aud"], c["scope"] = audience, "crm:accounts:read"
+		return sign(t, jwt.SigningMethodEdDSA, private, c, nil)
+	}
+	access, crm := with(Audience), with(ModuleAudiencePrefix+"crm")
+	for _, c := range []struct {
+		name, raw, module string
+		good              bool
+	}{
+		{"an access token at the core", access, "", true},
+		{"an access token at a module", access, "crm", true},
+		{"a module's token at the module", crm, "crm", true},
+		{"a module's token at the core", crm, "", false},
+		{"a module's token at another", crm, "billing", false},
+		{"a module's token where the name begins alike", crm, "cr", false},
+		{"a module's token where the name goes on", crm, "crm2", false},
+		{"a token for no module", with(ModuleAudiencePrefix), "", false},
+		{"a token for two modules", with([]string{ModuleAudiencePrefix + "crm", ModuleAudiencePrefix + "billing"}), "crm", false},
+		{"a token for a module and the core", with([]string{ModuleAudiencePrefix + "crm", Audience}), "crm", false},
+		{"a token for somebody else", with("crm"), "crm", false},
+	} {
+		v := NewVerifier(k)
+		_, _ = v.VerifyFor(t.Context(), c.raw, "crm") // remembered for one audience, it is not good for another
+		for range 2 {
+			got, err := v.VerifyFor(t.Context(), c.raw, c.module)
+			cached, ok := v.CachedFor(c.raw, c.module)
+			require.Equal(t, c.good, err == nil, c.name)
+			require.Equal(t, c.good, ok, c.name)
+			if c.good {
+				require.Same(t, got, cached)
+				continue
+			}
+			require.ErrorIs(t, err, &contract.Error{Code: contract.Unauthenticated}, c.name)
+			require.Nil(t, cached, c.name)
+		}
+	}
+	v := NewVerifier(k)
+	_, err := v.Verify(t.Context(), crm)
+	require.ErrorIs(t, err, &contract.Error{Code: contract.Unauthenticated})
+	_, ok := v.Cached(crm)
+	require.False(t, ok)
+	got, err := v.VerifyFor(t.Context(), crm, "crm")
+	require.NoError(t, err)
+	require.Equal(t, []string{"crm", "crm:accounts:read"}, []string{got.Module(), got.Scope})
+	got, err = v.VerifyFor(t.Context(), access, "crm")
+	require.NoError(t, err)
+	require.Empty(t, got.Module())
+}
+
+func TestATokenOfADroppedKeyIsForgotten(t *testing.T) {
+	t.Parallel()
+	k, private := newKeys(t)
+	v := NewVerifier(k)
+	raw := sign(t, jwt.SigningMethodEdDSA, private, claims(), nil)
+	_, err := v.Verify(t.Context(), raw)
+	require.NoError(t, err)
+	k.dropped.Store(true)
+	_, ok := v.Cached(raw)
+	require.False(t, ok)
+	k.err = contract.Missing("signing key")
+	_, err = v.Verify(t.Context(), raw)
+	require.ErrorIs(t, err, &contract.Error{Code: contract.Unauthenticated})
+	// Another key under the same id does not vouch for it either.
+	k.dropped.Store(false)
+	k.public = make(ed25519.PublicKey, ed25519.PublicKeySize)
+	_, ok = v.Cached(raw)
+	require.False(t, ok)
+}
+
 func TestMemoryIsBounded(t *testing.T) {
 	t.Parallel()
 	v := NewVerifier(&keys{})
-	soon, past := jwt.NewNumericDate(time.Now().Add(time.Minute)), jwt.NewNumericDate(time.Now().Add(-time.Minute))
-	fill := func(expires *jwt.NumericDate) {
+	until := func(d time.Duration) verified {
+		return verified{kid: "k", claims: &Claims{RegisteredClaims: jwt.RegisteredClaims{ExpiresAt: jwt.NewNumericDate(time.Now().Add(d))}}}
+	}
+	fill := func(d time.Duration) {
+		token := until(d)
 		for i := range maxKnown {
-			v.known[[32]byte{byte(i), byte(i >> 8), byte(i >> 16)}] = &Claims{RegisteredClaims: jwt.RegisteredClaims{ExpiresAt: expires}}
+			v.known[[32]byte{byte(i), byte(i >> 8), byte(i >> 16)}] = token
 		}
 	}
-	fill(soon)
-	v.remember("a", &Claims{RegisteredClaims: jwt.RegisteredClaims{ExpiresAt: soon}})
+	fill(time.Minute)
+	v.remember("a", until(time.Minute))
 	require.LessOrEqual(t, len(v.known), maxKnown)
+	require.Greater(t, len(v.known), maxKnown/2, "those who are logged in are not all verified anew")
 	clear(v.known)
-	fill(past)
-	v.known[[32]byte{255, 255, 255}] = &Claims{RegisteredClaims: jwt.RegisteredClaims{ExpiresAt: soon}}
-	v.remember("b", &Claims{RegisteredClaims: jwt.RegisteredClaims{ExpiresAt: soon}})
+	fill(-time.Minute)
+	v.known[[32]byte{255, 255, 255}] = until(time.Minute)
+	v.remember("b", until(time.Minute))
 	require.Len(t, v.known, 2, "what expired goes first")
 }
 
-func TestAKeySetAsksAtMostOnceASecond(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		k, _ := newKeys(t)
-		fetched := 0
-		set := &KeySet{Fetch: func(context.Context) (*contract.JWKSResponse, error) {
-			fetched++
-			return &contract.JWKSResponse{Keys: []contract.JWK{{KeyID: "k", X: base64.RawURLEncoding.EncodeToString(k.public)}}}, nil
-		}}
-		var all sync.WaitGroup
-		for range 50 {
-			all.Go(func() {
-				_, err := set.PublicKey(t.Context(), "hostile")
-				require.ErrorIs(t, err, &contract.Error{Code: contract.NotFound})
-				key, err := set.PublicKey(t.Context(), "k")
-				require.NoError(t, err)
-				require.Equal(t, k.public, key)
-			})
-		}
-		all.Wait()
-		require.Equal(t, 1, fetched)
-		time.Sleep(time.Second)
-		for range 5 {
-			_, err := set.PublicKey(t.Context(), "hostile")
-			require.Error(t, err)
-			_, err = set.PublicKey(t.Context(), "k")
-			require.NoError(t, err)
-		}
-		require.Equal(t, 2, fetched)
-	})
-}
-
-// A key that was made a moment ago is found; one that was taken away is not.
-func TestAKeySetFollowsItsSource(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		k, _ := newKeys(t)
-		good := contract.JWK{KeyID: "new", X: base64.RawURLEncoding.EncodeToString(k.public)}
-		answer, failure := []contract.JWK{}, errors.New("away")
-		set := &KeySet{Fetch: func(context.Context) (*contract.JWKSResponse, error) {
-			if failure != nil {
-				return nil, failure
-			}
-			return &contract.JWKSResponse{Keys: answer}, nil
-		}}
-		_, err := set.PublicKey(t.Context(), "new")
-		require.ErrorIs(t, err, failure)
-		failure = nil
-		_, err = set.PublicKey(t.Context(), "new")
-		require.ErrorIs(t, err, &contract.Error{Code: contract.NotFound})
-		answer = []contract.JWK{good}
-		time.Sleep(time.Second)
-		_, err = set.PublicKey(t.Context(), "new")
-		require.NoError(t, err)
-		answer = []contract.JWK{{KeyID: "other", X: good.X}}
-		time.Sleep(time.Second)
-		_, err = set.PublicKey(t.Context(), "other")
-		require.NoError(t, err)
-		_, err = set.PublicKey(t.Context(), "new")
-		require.Error(t, err)
-		for _, x := range []string{"", "!!", "AAAA", good.X + "AA"} {
-			answer = []contract.JWK{{KeyID: "odd", X: x}}
-			time.Sleep(time.Second)
-			_, err = set.PublicKey(t.Context(), "odd")
-			require.ErrorContains(t, err, "malformed", "%q", x)
-		}
-	})
-}
-
+// Whatever is accepted is the very token that was signed.
 func FuzzVerify(f *testing.F) {
 	k, private := newKeys(f)
-	good := sign(f, jwt.SigningMethodEdDSA, private, claims(), nil)
-	f.Add(good)
-	f.Add("..")
-	v := NewVerifier(k)
-	f.Fuzz(func(t *testing.T, raw string) {
-		if _, err := v.Verify(context.Background(), raw); err == nil && raw != good {
-			t.Errorf("accepted: %q", raw)
+	c := claims()
+	c["exp"] = time.Now().Add(time.Hour).Unix()
+	access := sign(f, jwt.SigningMethodEdDSA, private, c, nil)
+	c["aud"] = ModuleAudiencePrefix + "crm"
+	module := sign(f, jwt.SigningMethodEdDSA, private, c, nil)
+	for _, raw := range []string{access, module, "..", access + "=", "\n" + access, access[:len(access)-1], strings.Repeat(".", 1000), "bfr_x", "{}"} {
+		f.Add(raw, "crm")
+	}
+	f.Add(module, "")
+	f.Fuzz(func(t *testing.T, raw, name string) {
+		v := NewVerifier(k)
+		got, err := v.VerifyFor(context.Background(), raw, name)
+		switch {
+		case err == nil && (raw != access || !got.isAccess()) && (raw != module || name != "crm"):
+			t.Errorf("accepted: %q for %q", raw, name)
+		case err != nil && !errors.Is(err, &contract.Error{Code: contract.Unauthenticated}):
+			t.Errorf("%q: %v", raw, err)
+		}
+		if _, err := v.Verify(context.Background(), raw); err == nil && raw != access {
+			t.Errorf("accepted as an access token: %q", raw)
 		}
 	})
+}
+
+func BenchmarkCached(b *testing.B) {
+	k, private := newKeys(b)
+	v := NewVerifier(k)
+	raw := sign(b, jwt.SigningMethodEdDSA, private, claims(), nil)
+	_, err := v.Verify(b.Context(), raw)
+	require.NoError(b, err)
+	for b.Loop() {
+		if _, ok := v.Cached(raw); !ok {
+			b.Fatal("forgotten")
+		}
+	}
 }

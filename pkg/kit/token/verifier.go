@@ -117,12 +117,19 @@ func (v *Verifier) parse(ctx context.Context, raw string) (*Claims, error) {
 		return nil, keysError
 	case errors.Is(err, jwt.ErrTokenExpired):
 		return nil, invalid("has expired; log in again")
-	case err != nil || parsed.Header["typ"] != Type || len(known.claims.Audience) != 1 ||
+	case err != nil || !wellTyped(parsed.Header) || len(known.claims.Audience) != 1 ||
 		known.claims.Subject == "" || known.claims.SessionID == "":
 		return nil, invalid("is not a valid access token")
 	}
 	v.remember(raw, known)
 	return known.claims, nil
+}
+
+// wellTyped reports whether it is the header of a token of ours: we make no
+// extensions that a verifier must understand, and the parser overlooks them.
+func wellTyped(header map[string]any) bool {
+	_, critical := header["crit"]
+	return header["typ"] == Type && !critical
 }
 
 // maxKnown bounds the memory of valid tokens, about 40 MB.

@@ -29,6 +29,9 @@ type App struct {
 	Hasher    *password.Hasher
 	Signer    *Signer
 	Verifier  *token.Verifier
+	// Keys are what Verifier and Signer work with.
+	Keys     SigningKeys
+	Sessions Sessions
 	// Core calls other services.
 	Core *kit.Client
 	// PublicURL is where people and their browsers reach the platform.
@@ -36,26 +39,35 @@ type App struct {
 	Log       *slog.Logger
 	// Committed is told that events wait in the outbox.
 	Committed func()
+	// Announce, if set, is told of each event once it is committed.
+	Announce func(events.Event)
 	// KeyRevoked is told of a key that must not keep a connection.
 	KeyRevoked func(ctx context.Context, id string)
 
-	people people
+	people     people
+	logins     gate
+	turnedAway delays
 }
 
 // change runs work in a transaction that sees one tenant, or
 // database.Everything, with the events it returns, and wakes the relay.
 func (a *App) change(ctx context.Context, tenant string, work func(*db.Queries) ([]events.Event, error)) error {
-	err := a.DB.In(ctx, tenant, func(tx pgx.Tx) error {
-		happened, err := work(db.New(tx))
+	var happened []events.Event
+	err := a.DB.In(ctx, tenant, func(tx pgx.Tx) (err error) {
+		happened, err = work(db.New(tx))
 		for i := 0; i < len(happened) && err == nil; i++ {
 			err = outbox.Add(ctx, tx, happened[i])
 		}
 		return err
 	})
-	if err == nil {
-		a.Committed()
+	if err != nil {
+		return err
 	}
-	return err
+	for i := 0; i < len(happened) && a.Announce != nil; i++ {
+		a.Announce(happened[i])
+	}
+	a.Committed()
+	return nil
 }
 
 // read runs work in a transaction that only reads and sees everything.

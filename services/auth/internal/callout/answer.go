@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/nats-io/jwt/v2"
@@ -19,6 +20,13 @@ const (
 	// refusal is all that the server's log learns; the client is told
 	// "Authorization Violation" by the server itself.
 	refusal = "refused"
+)
+
+// Reasons of refusals that are decided here.
+const (
+	noKey       = "no well-formed API key"
+	notAccepted = "key not accepted"
+	notChecked  = "key could not be checked"
 )
 
 // request is a decoded question of a server.
@@ -74,14 +82,15 @@ func (r *Responder) decode(msg *nats.Msg) (request, error) {
 
 // decide returns the user JWT, or why there is none. It logs the decision.
 func (r *Responder) decide(ctx context.Context, req request) (string, error) {
-	remote := req.ClientInformation.Host
+	remote := address(req.ClientInformation.Host)
 	secret := req.ConnectOptions.Token
 	if secret == "" {
 		secret = req.ConnectOptions.Password
 	}
 	key, err := contract.ParseAPIKey(secret)
 	if err != nil {
-		r.cfg.Log.Info("bus connection refused", "reason", "no well-formed API key", "remote", remote)
+		r.cfg.Log.Info("bus connection refused", "reason", noKey, "remote", remote)
+		r.cfg.Refused(Refusal{Address: remote, Reason: noKey})
 		return "", ErrRefused
 	}
 	log := r.cfg.Log.With("key_id", key.ID, "remote", remote)
@@ -90,20 +99,24 @@ func (r *Responder) decide(ctx context.Context, req request) (string, error) {
 		err = ctx.Err() // a verdict after the server's patience ended is none
 	}
 	if errors.Is(err, ErrRefused) {
-		log.Info("bus connection refused", "reason", "key not accepted")
+		log.Info("bus connection refused", "reason", notAccepted)
+		r.cfg.Refused(Refusal{Address: remote, KeyID: key.ID, Reason: notAccepted})
 		return "", ErrRefused
 	}
 	if err != nil {
-		log.Error("bus connection refused", "reason", "key could not be checked", "error", err)
+		log.Error("bus connection refused", "reason", notChecked, "error", err)
+		r.cfg.Refused(Refusal{Address: remote, KeyID: key.ID, Reason: notChecked})
 		return "", err
 	}
 	user, err := r.user(req.UserNkey, key, grant, time.Now())
 	if errors.Is(err, ErrRefused) {
 		log.Info("bus connection refused", "reason", "key expired")
+		r.cfg.Refused(Refusal{Address: remote, KeyID: key.ID, Reason: notAccepted})
 		return "", err
 	}
 	if err != nil {
 		log.Error("bus connection refused", "reason", "unusable grant", "error", err)
+		r.cfg.Refused(Refusal{Address: remote, KeyID: key.ID, Reason: notChecked})
 		return "", err
 	}
 	log.Debug("bus connection accepted", "module", grant.Module)
@@ -123,4 +136,13 @@ func (r *Responder) verdict(req request, userJWT string, refused error) ([]byte,
 		return []byte(token), err
 	}
 	return r.cfg.XKey.Seal([]byte(token), req.serverXKey)
+}
+
+// address is the client's; invalid for one inside the server's process.
+func address(host string) netip.Addr {
+	parsed, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return parsed.Unmap().WithZone("")
 }

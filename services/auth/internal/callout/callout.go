@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,11 +38,11 @@ type Grant struct {
 
 // Authenticator checks API keys. It answers ErrRefused for any key that must
 // not connect now; any other error refuses as well and is logged as a fault of
-// ours. remoteAddr is the client's IP address, empty for a client inside the
+// ours. remote is the client's IP address, invalid for a client inside the
 // server's process. Implementations return when ctx ends, never keep or log
 // apiKey, and are safe for concurrent use.
 type Authenticator interface {
-	AuthenticateKey(ctx context.Context, apiKey, remoteAddr string) (Grant, error)
+	AuthenticateKey(ctx context.Context, apiKey string, remote netip.Addr) (Grant, error)
 }
 
 // Config says how a Responder works.
@@ -65,6 +66,9 @@ type Config struct {
 	Concurrency int
 	// Log is told about refusals, by key id. Nil is silent.
 	Log *slog.Logger
+	// Refused is told of each client that was turned away or cut off, by one
+	// replica each. It must not block and is called concurrently. Nil is fine.
+	Refused func(Refusal)
 }
 
 const (
@@ -88,6 +92,9 @@ func (c *Config) setDefaults() {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
+	if c.Refused == nil {
+		c.Refused = func(Refusal) {}
+	}
 }
 
 // Stats counts requests by their outcome since Start.
@@ -107,6 +114,7 @@ type Responder struct {
 	issuer        string
 	callout, sys  *nats.Conn
 	sub           *nats.Subscription
+	advisories    []*nats.Subscription
 	jobs          chan job
 
 	ctx    context.Context
@@ -128,8 +136,8 @@ type job struct {
 }
 
 // Start answers callout requests on the connection in account AUTH from when
-// it returns; sys, the connection in account SYS, is for Kick. The caller
-// keeps both connections and closes them after Stop.
+// it returns; sys, the connection in account SYS, is for Kick. Both hear who
+// was refused. The caller keeps the connections and closes them after Stop.
 func Start(calloutConn, sys *nats.Conn, authenticator Authenticator, cfg Config) (*Responder, error) {
 	cfg.setDefaults()
 	if cfg.Issuer == nil {
@@ -150,9 +158,10 @@ func Start(calloutConn, sys *nats.Conn, authenticator Authenticator, cfg Config)
 		r.work.Go(r.serve)
 	}
 	if r.sub, err = calloutConn.QueueSubscribe(subject, queue, r.receive); err == nil {
-		err = calloutConn.Flush()
+		err = errors.Join(r.hearAdvisories(), calloutConn.Flush())
 	}
 	if err != nil {
+		r.ignoreAdvisories()
 		close(r.jobs)
 		r.cancel()
 		return nil, fmt.Errorf("auth callout: %w", err)
@@ -203,6 +212,7 @@ func (r *Responder) Stop(ctx context.Context) error {
 
 func (r *Responder) stop() {
 	defer close(r.ended)
+	r.ignoreAdvisories()
 	drained := make(chan struct{})
 	r.sub.SetClosedHandler(func(string) { close(drained) })
 	if err := r.sub.Drain(); err == nil {

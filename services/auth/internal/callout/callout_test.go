@@ -47,11 +47,11 @@ func TestModuleCallsItsGrantedOperations(t *testing.T) {
 	} {
 		nc, err := b.module(key, opts...)
 		require.NoError(t, err, name)
-		reply, err := nc.Request("m.financial.core.rbac.check", nil, limit)
+		reply, err := nc.Request("m.financial-00000000.core.rbac.check", nil, limit)
 		require.NoError(t, err, name)
-		assert.Equal(t, "answer to m.financial.core.rbac.check", string(reply.Data), name)
+		assert.Equal(t, "answer to m.financial-00000000.core.rbac.check", string(reply.Data), name)
 
-		require.NoError(t, nc.Publish("m.financial.core.rbac.grant", nil), name)
+		require.NoError(t, nc.Publish("m.financial-00000000.core.rbac.grant", nil), name)
 		require.NoError(t, nc.Flush(), name)
 		require.ErrorIs(t, nc.LastError(), nats.ErrPermissionViolation, name)
 	}
@@ -64,7 +64,7 @@ func TestNobodyServingIsToldAtOnce(t *testing.T) {
 	b.callout()
 	nc, err := b.module(b.keyring.add("financial", "rbac.check"))
 	require.NoError(t, err)
-	_, err = nc.Request("m.financial.core.rbac.check", nil, limit)
+	_, err = nc.Request("m.financial-00000000.core.rbac.check", nil, limit)
 	require.ErrorIs(t, err, nats.ErrNoResponders)
 }
 
@@ -126,7 +126,7 @@ func TestModuleWithoutOperationsMayPublishNothing(t *testing.T) {
 	b := newBus(t)
 	b.callout()
 	c := b.dialKey(b.keyring.add("idle"))
-	for _, subject := range []string{"m.idle.core.rbac.check", "_INBOX_idle.x", "anything"} {
+	for _, subject := range []string{"m.idle-00000000.core.rbac.check", "_INBOX_idle-00000000.x", "anything"} {
 		assert.Contains(t, c.send(pub(subject, "", "x")), "Permissions Violation for Publish", subject)
 	}
 }
@@ -146,7 +146,7 @@ func TestWithoutResponderModulesAreRefusedAndOpenOnesStay(t *testing.T) {
 	_, err = b.module(key)
 	require.ErrorIs(t, err, nats.ErrAuthorization)
 	assert.Less(t, time.Since(start), 5*time.Second)
-	_, err = open.Request("m.financial.core.rbac.check", nil, limit)
+	_, err = open.Request("m.financial-00000000.core.rbac.check", nil, limit)
 	require.NoError(t, err)
 	b.user(natsconn.Audit) // services need no callout
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -169,7 +170,7 @@ type keyring struct {
 	err    error
 }
 
-func (k *keyring) AuthenticateKey(_ context.Context, apiKey, _ string) (Grant, error) {
+func (k *keyring) AuthenticateKey(_ context.Context, apiKey string, _ netip.Addr) (Grant, error) {
 	k.mu.Lock()
 	grant, ok := k.grants[apiKey]
 	err, hook := k.err, k.hook
@@ -192,10 +193,18 @@ func (k *keyring) set(change func()) {
 	change()
 }
 
-// add makes a key with the operations.
+// add makes a key with the operations. A module's first key has the id
+// "<module>-00000000", the next one "<module>-00000001".
 func (k *keyring) add(module string, operations ...string) contract.APIKey {
 	key := newKey(module)
 	k.set(func() {
+		n := 0
+		for _, grant := range k.grants {
+			if grant.Module == module {
+				n++
+			}
+		}
+		key = contract.NewAPIKey("dev", fmt.Sprintf("%s-%08d", module, n), rand.Text()+rand.Text())
 		k.grants[key.Reveal()] = Grant{KeyID: key.ID, Module: module, Operations: operations}
 	})
 	return key

@@ -40,7 +40,7 @@ func newStage(t *testing.T) *stage {
 	var err error
 	s.victim, err = s.module(s.keyring.add("victim", "tenant.get"))
 	require.NoError(t, err)
-	_, err = s.victim.ChanSubscribe("_INBOX_victim.>", s.inbox)
+	_, err = s.victim.ChanSubscribe("_INBOX_victim-00000000.>", s.inbox)
 	require.NoError(t, err)
 	require.NoError(t, s.victim.Flush())
 	s.barrier = s.moduleApart("barrier", "tenant.list")
@@ -67,13 +67,13 @@ func (s *stage) moduleApart(name string, operations ...string) *nats.Conn {
 // tenant works in order, so a request behind evil's is answered after it.
 func (s *stage) settle() (core, modules []*nats.Msg) {
 	s.t.Helper()
-	_, err := s.barrier.Request("m.barrier.core.tenant.list", nil, limit)
+	_, err := s.barrier.Request("m.barrier-00000000.core.tenant.list", nil, limit)
 	require.NoError(s.t, err)
 	require.NoError(s.t, s.victim.Flush())
 	own := ""
 	for _, msg := range s.core.heard() {
 		switch msg.Subject {
-		case "m.barrier.core.tenant.list":
+		case "m.barrier-00000000.core.tenant.list":
 			own = msg.Reply
 		case own:
 		default:
@@ -87,17 +87,17 @@ func TestModuleMayPublishOnItsOwnOperationsOnly(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	for _, subject := range []string{
-		"m.victim.core.tenant.get", "m.evil.core.tenant.create", "m.evil.core.tenant.get.x", "m.evil.core.tenant",
-		"m.evil.core.tenant.*", "m.evil.core.>", "m.*.core.tenant.get", "m.>", ">", "*",
-		"m..core.tenant.get", "m.evil.core.tenant.get.", ".m.evil.core.tenant.get",
+		"m.victim-00000000.core.tenant.get", "m.evil-00000000.core.tenant.create", "m.evil-00000000.core.tenant.get.x", "m.evil-00000000.core.tenant",
+		"m.evil-00000000.core.tenant.*", "m.evil-00000000.core.>", "m.*.core.tenant.get", "m.>", ">", "*",
+		"m..core.tenant.get", "m.evil-00000000.core.tenant.get.", ".m.evil-00000000.core.tenant.get",
 		"core.tenant.get", "core.tenant.create", "core.events.t1.tenant.tenant.changed", "core.audit.events.t1.tenant.x",
-		"_INBOX_victim.x", "_INBOX_evil.x", "_INBOX_httpbridge.x", "_R_.x", "_GR_.x.y.z", "$GR.x",
+		"_INBOX_victim-00000000.x", "_INBOX_evil-00000000.x", "_INBOX_httpbridge.x", "_R_.x", "_GR_.x.y.z", "$GR.x",
 		"$JS.API.INFO", "$JS.API.STREAM.DELETE.EVENTS", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.x", "$JS.ACK.EVENTS.c.1.1.1.1.1",
 		"$SRV.PING", "$NRG.x",
 		"$SYS.REQ.SERVER.PING", "$SYS.REQ.USER.AUTH", "$SYS.REQ.USER.INFO", "$SYS.REQ.ACCOUNT.PING.CONNZ",
 		"$SYS.REQ.ACCOUNT.CORE.CONNZ", "$SYS._INBOX.x",
 	} {
-		assert.Contains(t, s.evil.send(pub(subject, "_INBOX_evil.x", "x")), "Permissions Violation for Publish", subject)
+		assert.Contains(t, s.evil.send(pub(subject, "_INBOX_evil-00000000.x", "x")), "Permissions Violation for Publish", subject)
 	}
 	core, modules := s.settle()
 	assert.Empty(t, core)
@@ -109,19 +109,19 @@ func TestModuleMaySubscribeToItsInboxOnly(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
 	for i, subject := range []string{
-		">", "*", "*.>", "*.*", "_INBOX.>", "_INBOX_*.>", "_INBOX_victim.>", "_INBOX_victim.x", "_INBOX_evil", "m.>", "m.evil.>",
-		"m.*.core.>", "m.*.core.tenant.get", "m.victim.core.tenant.get", "m.evil.core.tenant.get", "core.>", "core.tenant.get",
+		">", "*", "*.>", "*.*", "_INBOX.>", "_INBOX_*.>", "_INBOX_victim-00000000.>", "_INBOX_victim-00000000.x", "_INBOX_evil-00000000", "m.>", "m.evil-00000000.>",
+		"m.*.core.>", "m.*.core.tenant.get", "m.victim-00000000.core.tenant.get", "m.evil-00000000.core.tenant.get", "core.>", "core.tenant.get",
 		"core.events.>", "$SYS.>", "$SYS.REQ.USER.AUTH", "$JS.>", "$JS.API.>", "$JS.EVENT.>", "$SRV.>", "_R_.>", "$KV.>",
 	} {
 		assert.Contains(t, s.evil.send(fmt.Sprintf("SUB %s %d", subject, 2*i)), "Permissions Violation for Subscription", subject)
 		assert.Contains(t, s.evil.send(fmt.Sprintf("SUB %s core %d", subject, 2*i+1)), "Permissions Violation for Subscription", subject)
 	}
-	reply, err := s.victim.Request("m.victim.core.tenant.get", nil, limit)
+	reply, err := s.victim.Request("m.victim-00000000.core.tenant.get", nil, limit)
 	require.NoError(t, err)
-	assert.Equal(t, "answer to m.victim.core.tenant.get", string(reply.Data))
+	assert.Equal(t, "answer to m.victim-00000000.core.tenant.get", string(reply.Data))
 	assert.Empty(t, s.evil.send())
 
-	assert.Empty(t, s.evil.send("SUB _INBOX_evil.> 900"))
+	assert.Empty(t, s.evil.send("SUB _INBOX_evil-00000000.> 900"))
 }
 
 // The limit of the user JWT has no effect with a configuration file.
@@ -130,16 +130,16 @@ func TestModuleMayNotHoardSubscriptions(t *testing.T) {
 	s := newStage(t)
 	var lines []string
 	for i := range maxSubscriptions {
-		lines = append(lines, fmt.Sprintf("SUB _INBOX_evil.%d %d", i, i))
+		lines = append(lines, fmt.Sprintf("SUB _INBOX_evil-00000000.%d %d", i, i))
 	}
 	assert.Empty(t, s.evil.send(lines...))
-	assert.Contains(t, s.evil.send("SUB _INBOX_evil.more 999"), "maximum subscriptions exceeded")
+	assert.Contains(t, s.evil.send("SUB _INBOX_evil-00000000.more 999"), "maximum subscriptions exceeded")
 }
 
 func TestModuleMayNotSendMoreThanThePayloadLimit(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	assert.Contains(t, s.evil.send(fmt.Sprintf("PUB m.evil.core.tenant.get %d", maxPayload+1)), "Maximum Payload Violation")
+	assert.Contains(t, s.evil.send(fmt.Sprintf("PUB m.evil-00000000.core.tenant.get %d", maxPayload+1)), "Maximum Payload Violation")
 }
 
 // Whatever evil says in headers, a responder sees evil in token 2.
@@ -151,36 +151,36 @@ func TestHeadersAreNoIdentity(t *testing.T) {
 		"Buildify-Principal: service  ", "Buildify-Principal: module victim victim-abcdefgh",
 		"X-API-Key: whatever", "Nats-Msg-Id: 1", "Nats-Expected-Stream: EVENTS",
 	}
-	s.evil.send("SUB _INBOX_evil.> 1")
+	s.evil.send("SUB _INBOX_evil-00000000.> 1")
 	for _, header := range forged {
-		s.evil.send(hpub("m.evil.core.tenant.get", "_INBOX_evil.r", "{}", header))
+		s.evil.send(hpub("m.evil-00000000.core.tenant.get", "_INBOX_evil-00000000.r", "{}", header))
 	}
 	core, _ := s.settle()
 	requests := 0
 	for _, msg := range core {
 		if !strings.HasPrefix(msg.Subject, "_R_.") {
 			requests++
-			assert.Equal(t, "m.evil.core.tenant.get", msg.Subject)
+			assert.Equal(t, "m.evil-00000000.core.tenant.get", msg.Subject)
 			assert.True(t, strings.HasPrefix(msg.Reply, "_R_."), msg.Reply)
 		}
 	}
 	assert.Equal(t, len(forged), requests)
-	assert.Contains(t, s.evil.send(), "answer to m.evil.core.tenant.get")
+	assert.Contains(t, s.evil.send(), "answer to m.evil-00000000.core.tenant.get")
 }
 
 // Message tracing publishes where the sender says.
 func TestTracingLeadsNowhere(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	for _, dest := range []string{"_INBOX_victim.trace", "m.victim.core.tenant.get", "core.tenant.create", "$JS.API.STREAM.DELETE.EVENTS", "$SYS.REQ.SERVER.PING"} {
+	for _, dest := range []string{"_INBOX_victim-00000000.trace", "m.victim-00000000.core.tenant.get", "core.tenant.create", "$JS.API.STREAM.DELETE.EVENTS", "$SYS.REQ.SERVER.PING"} {
 		for _, only := range []string{"true", "false"} {
-			s.evil.send(hpub("m.evil.core.tenant.get", "_INBOX_evil.r", "{}", "Nats-Trace-Dest: "+dest, "Nats-Trace-Only: "+only))
+			s.evil.send(hpub("m.evil-00000000.core.tenant.get", "_INBOX_evil-00000000.r", "{}", "Nats-Trace-Dest: "+dest, "Nats-Trace-Only: "+only))
 		}
 	}
 	core, modules := s.settle()
 	for _, msg := range append(core, modules...) {
-		if msg.Subject != "_INBOX_evil.r" && !strings.HasPrefix(msg.Subject, "_R_.") {
-			assert.Equal(t, "m.evil.core.tenant.get", msg.Subject)
+		if msg.Subject != "_INBOX_evil-00000000.r" && !strings.HasPrefix(msg.Subject, "_R_.") {
+			assert.Equal(t, "m.evil-00000000.core.tenant.get", msg.Subject)
 		}
 	}
 	assert.Empty(t, s.inbox)
@@ -207,25 +207,25 @@ func TestChosenReplyMakesCoreSayNothingElse(t *testing.T) {
 
 	for _, reply := range []string{
 		"core.tenant.create", "core.tenant.get", "core.events.t1.tenant.tenant.changed", "core.audit.events.t1.x.y",
-		"m.victim.core.tenant.get", "m.victim.core.tenant.create", "m.evil.core.tenant.create", "m.evil.core.rbac.check", "m.evil.core.tenant.get",
+		"m.victim-00000000.core.tenant.get", "m.victim-00000000.core.tenant.create", "m.evil-00000000.core.tenant.create", "m.evil-00000000.core.rbac.check", "m.evil-00000000.core.tenant.get",
 		"$JS.API.STREAM.DELETE.EVENTS", "$JS.API.STREAM.PURGE.EVENTS", "$JS.API.CONSUMER.DELETE.EVENTS.projection", "$JS.ACK", "$JS.FC.EVENTS.x",
 		"$SYS.REQ.SERVER.PING", "$SYS.REQ.USER.AUTH", "$SYS.REQ.ACCOUNT.CORE.CONNZ", "$SRV.PING", "_R", "x.$FI",
-		"_INBOX_httpbridge.x", "_INBOX_tenant.x", "_INBOX_victim.x", "_INBOX_evil.r",
-		">", "*", "*.*", "m.>", "_INBOX_victim.>", "_INBOX_victim.*", "_INBOX_victim.*.*", "a..b", ".a", "a.",
+		"_INBOX_httpbridge.x", "_INBOX_tenant.x", "_INBOX_victim-00000000.x", "_INBOX_evil-00000000.r",
+		">", "*", "*.*", "m.>", "_INBOX_victim-00000000.>", "_INBOX_victim-00000000.*", "_INBOX_victim-00000000.*.*", "a..b", ".a", "a.",
 	} {
-		assert.Empty(t, s.evil.send(pub("m.evil.core.tenant.get", reply, "{}")), reply)
+		assert.Empty(t, s.evil.send(pub("m.evil-00000000.core.tenant.get", reply, "{}")), reply)
 		core, modules := s.settle()
 		require.Len(t, core, 2, reply)
-		assert.Equal(t, "m.evil.core.tenant.get", core[0].Subject)
+		assert.Equal(t, "m.evil-00000000.core.tenant.get", core[0].Subject)
 		assert.Regexp(t, `^_R_\.[A-Za-z0-9]+\.[A-Za-z0-9]+$`, core[0].Reply)
 		assert.Equal(t, core[0].Reply, core[1].Subject)
 		for _, msg := range modules { // the request itself, and the answer to it
-			assert.Contains(t, []string{"m.evil.core.tenant.get", reply}, msg.Subject)
-			assert.Contains(t, []string{"{}", "answer to m.evil.core.tenant.get"}, string(msg.Data))
+			assert.Contains(t, []string{"m.evil-00000000.core.tenant.get", reply}, msg.Subject)
+			assert.Contains(t, []string{"{}", "answer to m.evil-00000000.core.tenant.get"}, string(msg.Data))
 		}
 	}
 	for _, reply := range []string{pending.Reply(), "$JS.ACK.x", "_R_.x", "_GR_.x.y.z", "$GR.x.y.z"} {
-		assert.Contains(t, s.evil.send(pub("m.evil.core.tenant.get", reply, "{}")), "Permissions Violation for Publish with Reply", reply)
+		assert.Contains(t, s.evil.send(pub("m.evil-00000000.core.tenant.get", reply, "{}")), "Permissions Violation for Publish with Reply", reply)
 		core, _ := s.settle()
 		assert.Empty(t, core, reply)
 	}
@@ -242,7 +242,7 @@ func TestChosenReplyMakesCoreSayNothingElse(t *testing.T) {
 func TestMissingReplyIsSeenAsMissing(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	assert.Empty(t, s.evil.send(pub("m.evil.core.tenant.get", "", "{}")))
+	assert.Empty(t, s.evil.send(pub("m.evil-00000000.core.tenant.get", "", "{}")))
 	core, _ := s.settle()
 	require.Len(t, core, 1)
 	assert.Empty(t, core[0].Reply)
@@ -267,15 +267,15 @@ func TestChosenReplyDoesNotAnswerTheVictimsRequests(t *testing.T) {
 	require.NoError(t, err)
 	answer := make(chan string, 1)
 	go func() {
-		reply, err := victim.Request("m.victim.core.rbac.check", nil, limit)
+		reply, err := victim.Request("m.victim-00000000.core.rbac.check", nil, limit)
 		if assert.NoError(t, err) {
 			answer <- string(reply.Data)
 		}
 		close(answer)
 	}()
 	<-asked
-	for _, reply := range []string{"_INBOX_victim.x", "_INBOX_victim.x.y", "_INBOX_victim.x.*"} {
-		s.evil.send(pub("m.evil.core.tenant.get", reply, "{}"))
+	for _, reply := range []string{"_INBOX_victim-00000000.x", "_INBOX_victim-00000000.x.y", "_INBOX_victim-00000000.x.*"} {
+		s.evil.send(pub("m.evil-00000000.core.tenant.get", reply, "{}"))
 	}
 	s.settle()
 	close(release)
@@ -290,7 +290,7 @@ func TestModulesOfTwoAccountsCannotDisturbEachOther(t *testing.T) {
 	s := newStage(t)
 	victim := s.moduleApart("victim", "rbac.check")
 	inbox := make(chan *nats.Msg, 10)
-	_, err := victim.ChanSubscribe("_INBOX_victim.>", inbox)
+	_, err := victim.ChanSubscribe("_INBOX_victim-00000000.>", inbox)
 	require.NoError(t, err)
 	asked, release := make(chan struct{}), make(chan struct{})
 	slow := s.user(natsconn.RBAC)
@@ -301,10 +301,10 @@ func TestModulesOfTwoAccountsCannotDisturbEachOther(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.NoError(t, slow.Flush())
-	require.NoError(t, victim.PublishRequest("m.victim.core.rbac.check", "_INBOX_victim.r", nil))
+	require.NoError(t, victim.PublishRequest("m.victim-00000000.core.rbac.check", "_INBOX_victim-00000000.r", nil))
 	<-asked
-	for _, reply := range []string{"_INBOX_victim.r", ">", "*.*", "_INBOX_victim.>", "_INBOX_victim.*"} {
-		s.evil.send(pub("m.evil.core.tenant.get", reply, "{}"))
+	for _, reply := range []string{"_INBOX_victim-00000000.r", ">", "*.*", "_INBOX_victim-00000000.>", "_INBOX_victim-00000000.*"} {
+		s.evil.send(pub("m.evil-00000000.core.tenant.get", reply, "{}"))
 	}
 	s.settle()
 	close(release)

@@ -10,12 +10,3 @@ WHERE id = $1;
 UPDATE auth.api_keys SET revoked_at = now()
 WHERE id = $1 AND revoked_at IS NULL
 RETURNING id;
-
--- name: CreateSigningKey :exec
-INSERT INTO auth.signing_keys (kid, public_key, sealed_key) VALUES ($1, $2, $3);
-
--- name: LockSigningKeys :exec
-LOCK TABLE auth.signing_keys IN SHARE ROW EXCLUSIVE MODE;
-
--- name: ListSigningKeys :many
-SELECT kid, public_key, sealed_key FROM auth.signing_keys ORDER BY created_at DESC, kid;

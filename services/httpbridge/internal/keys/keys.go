@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -43,20 +45,33 @@ type Keys struct {
 }
 
 type known struct {
-	key   *contract.VerifyKeyResponse
-	until time.Time
+	key      *contract.VerifyKeyResponse
+	networks []netip.Prefix // empty is anywhere
+	until    time.Time
 }
 
-// Start returns Keys that follow revocations.
+// holds reports whether the key may be used from the address.
+func (k known) holds(address netip.Addr) bool {
+	return len(k.networks) == 0 ||
+		slices.ContainsFunc(k.networks, func(n netip.Prefix) bool { return n.Contains(address) })
+}
+
+// Start returns Keys that follow revocations and rotations.
 func Start(ctx context.Context, client *kit.Client, js jetstream.JetStream, log *slog.Logger) (*Keys, error) {
 	k := &Keys{client: client, known: map[[32]byte]known{}, asking: make(chan struct{}, strangers)}
 	var err error
-	k.follower, err = events.Follow(ctx, js, events.EventsStream, []string{events.KeyEnded.Subject("*")}, func(e events.Event) {
-		var ended events.KeyChange
-		if err := json.Unmarshal(e.Data(), &ended); err != nil {
+	subjects := []string{events.KeyEnded.Subject("*"), events.KeyCreated.Subject("*")}
+	k.follower, err = events.Follow(ctx, js, events.EventsStream, subjects, func(e events.Event) {
+		var change events.KeyChange
+		if err := json.Unmarshal(e.Data(), &change); err != nil {
 			log.Error("keys: event not understood", "id", e.ID(), "error", err)
 		}
-		k.forget(ended.ID)
+		switch {
+		case events.KeyEnded.Is(e):
+			k.forget(change.ID)
+		case change.RotatedFrom != "":
+			k.forget(change.RotatedFrom) // it ends sooner than was known
+		}
 	}, func(err error) { log.Warn("keys: reading events", "error", err) })
 	return k, err
 }
@@ -68,54 +83,102 @@ func (k *Keys) Stop() {
 	}
 }
 
+var errInvalid = &contract.Error{
+	Code: contract.Unauthenticated, Field: contract.HeaderAPIKey, Message: "the API key is not valid",
+}
+
 // Verify returns whom the key speaks for; unauthenticated for whatever is
-// wrong with it.
-func (k *Keys) Verify(ctx context.Context, raw string) (*contract.VerifyKeyResponse, error) {
-	if raw == "" {
-		return nil, &contract.Error{Code: contract.Unauthenticated, Field: contract.HeaderAPIKey, Message: "an API key is required"}
-	}
-	sum, now := sha256.Sum256([]byte(raw)), time.Now()
+// wrong with it, its use from that address included. Before it troubles
+// anybody with a key that it does not know it asks stranger.
+func (k *Keys) Verify(ctx context.Context, raw string, from netip.Addr, stranger func() error) (*contract.VerifyKeyResponse, error) {
+	sum := sha256.Sum256([]byte(raw))
 	k.mu.RLock()
 	entry, ok := k.known[sum]
 	mark := k.revoked
 	k.mu.RUnlock()
-	if ok && now.Before(entry.until) {
+	switch {
+	case ok && !entry.holds(from):
+		return nil, errInvalid
+	case ok && time.Now().Before(entry.until):
 		return entry.key, nil
+	case ok: // its time is up
+		return k.settle(ctx, question{sum, raw, from, mark, false})
 	}
-	if _, err := contract.ParseAPIKey(raw); err != nil {
-		return nil, &contract.Error{Code: contract.Unauthenticated, Field: contract.HeaderAPIKey, Message: "the API key is not valid"}
-	}
-	// One question at a time for a key, whoever asks: all its callers come
-	// here at once when its time is up.
-	answer, err, _ := k.flights.Do(string(sum[:]), func() (any, error) {
-		if !ok {
-			select {
-			case k.asking <- struct{}{}:
-				defer func() { <-k.asking }()
-			default:
-				return nil, contract.Errorf(contract.RateLimited, "too many new API keys at once; try again")
-			}
-		}
-		return k.ask(context.WithoutCancel(ctx), sum, raw, mark)
-	})
-	if err != nil {
+	if err := stranger(); err != nil {
 		return nil, err
 	}
-	return answer.(*contract.VerifyKeyResponse), nil //nolint:errcheck // what ask returns
+	if raw == "" {
+		return nil, &contract.Error{Code: contract.Unauthenticated, Field: contract.HeaderAPIKey, Message: "an API key is required"}
+	}
+	if _, err := contract.ParseAPIKey(raw); err != nil {
+		return nil, errInvalid
+	}
+	return k.settle(ctx, question{sum, raw, from, mark, true})
+}
+
+// question is what is asked about a key.
+type question struct {
+	sum      [32]byte
+	raw      string
+	from     netip.Addr
+	mark     uint64 // revocations at the time
+	stranger bool
+}
+
+// verdict is what service auth said to a question.
+type verdict struct {
+	known
+	asked netip.Addr
+	err   error
+}
+
+// settle asks one question at a time for a key, whoever asks: all its callers
+// come here at once when its time is up.
+func (k *Keys) settle(ctx context.Context, q question) (*contract.VerifyKeyResponse, error) {
+	ask := func() (any, error) { return k.ask(context.WithoutCancel(ctx), q), nil }
+	shared, _, _ := k.flights.Do(string(q.sum[:]), ask) // the error is in the verdict
+	v, _ := shared.(verdict)
+	if errors.Is(v.err, errInvalid) && v.asked != q.from { // for the other's address, perhaps
+		own, _, _ := k.flights.Do(string(q.sum[:])+q.from.String(), ask)
+		v, _ = own.(verdict)
+	}
+	switch {
+	case v.err != nil:
+		return nil, v.err
+	case !v.holds(q.from):
+		return nil, errInvalid
+	}
+	return v.key, nil
 }
 
 // ask asks service auth and remembers a good answer.
-func (k *Keys) ask(ctx context.Context, sum [32]byte, raw string, mark uint64) (*contract.VerifyKeyResponse, error) {
-	until := time.Now().Add(Lifetime)
-	key, err := kit.Call(ctx, k.client, contract.VerifyKey, &contract.VerifyKeyRequest{APIKey: raw})
-	if err != nil {
-		return nil, err
+func (k *Keys) ask(ctx context.Context, q question) verdict {
+	v := verdict{known: known{until: time.Now().Add(Lifetime)}, asked: q.from}
+	if q.stranger {
+		select {
+		case k.asking <- struct{}{}:
+			defer func() { <-k.asking }()
+		default:
+			v.err = contract.Errorf(contract.RateLimited, "too many new API keys at once; try again")
+			return v
+		}
 	}
-	if key.ExpiresAt != nil && key.ExpiresAt.Before(until) {
-		until = *key.ExpiresAt
+	request := &contract.VerifyKeyRequest{APIKey: q.raw}
+	if q.from.IsValid() {
+		request.Address = q.from.String()
 	}
-	k.remember(sum, known{key, until}, mark)
-	return key, nil
+	if v.key, v.err = kit.Call(ctx, k.client, contract.VerifyKey, request); v.err != nil {
+		return v
+	}
+	for _, cidr := range v.key.CIDRs {
+		network, _ := netip.ParsePrefix(cidr) // one that cannot be read holds no address
+		v.networks = append(v.networks, network)
+	}
+	if v.key.ExpiresAt != nil && v.key.ExpiresAt.Before(v.until) {
+		v.until = *v.key.ExpiresAt
+	}
+	k.remember(q.sum, v.known, q.mark)
+	return v
 }
 
 // remember keeps an answer, unless a revocation was told since mark: it might

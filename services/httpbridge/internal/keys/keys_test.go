@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -39,6 +40,7 @@ type identity struct {
 
 	mu      sync.Mutex
 	asked   int
+	last    *contract.VerifyKeyRequest
 	known   map[string]*contract.VerifyKeyResponse
 	meeting func() // runs while a key is being verified
 }
@@ -79,12 +81,13 @@ func (id *identity) verify(_ context.Context, r *contract.VerifyKeyRequest) (*co
 	id.mu.Lock()
 	meeting := id.meeting
 	id.asked++
+	id.last = r
 	known := id.known[r.APIKey]
 	id.mu.Unlock()
 	if meeting != nil {
 		meeting()
 	}
-	if known == nil {
+	if known == nil || (r.Address != home.String() && len(known.CIDRs) > 0) {
 		return nil, &contract.Error{Code: contract.Unauthenticated, Message: "the API key is not valid"}
 	}
 	return known, nil
@@ -94,6 +97,16 @@ func (id *identity) times() int {
 	id.mu.Lock()
 	defer id.mu.Unlock()
 	return id.asked
+}
+
+// home is where the tests ask from, and the only place where restricted keys
+// are good.
+var home = netip.MustParseAddr("192.0.2.1")
+
+// ask verifies a key used from home.
+func (id *identity) ask(t testing.TB, raw string) (*contract.VerifyKeyResponse, error) {
+	t.Helper()
+	return id.keys.Verify(bounded(t), raw, home, func() error { return nil })
 }
 
 // issue makes a key that is good.
@@ -126,13 +139,95 @@ func TestAValidKeyIsAskedAboutOnce(t *testing.T) {
 	id := newIdentity(t)
 	key := id.issue("abcdefgh", nil)
 	for range 5 {
-		got, err := id.keys.Verify(bounded(t), key)
+		got, err := id.ask(t, key)
 		require.NoError(t, err)
 		require.Equal(t, "crm", got.Module)
 		require.True(t, Grants(got, "rbac.check"))
 		for _, operation := range []string{"rbac.bind", "", "rbac", "rbac.*", "*"} {
 			require.False(t, Grants(got, operation))
 		}
+	}
+	require.Equal(t, 1, id.times())
+	require.Equal(t, home.String(), id.last.Address)
+}
+
+func TestAKeyIsGoodWithinItsNetworksOnly(t *testing.T) {
+	t.Parallel()
+	id := newIdentity(t)
+	key := id.issue("abcdefgh", nil)
+	id.known[key].CIDRs = []string{"2001:db8::/32", "192.0.2.0/24"}
+	from := func(address string) error {
+		at, _ := netip.ParseAddr(address)
+		_, err := id.keys.Verify(bounded(t), key, at, func() error { return nil })
+		return err
+	}
+	require.True(t, unauthenticated(from("198.51.100.1")), "asked about")
+	require.NoError(t, from("192.0.2.1"))
+	asked := id.times()
+	for _, inside := range []string{"192.0.2.255", "2001:db8::1"} {
+		require.NoError(t, from(inside))
+	}
+	for _, outside := range []string{"192.0.3.1", "198.51.100.1", "2001:db9::1", "::", ""} {
+		require.True(t, unauthenticated(from(outside)), outside)
+	}
+	require.Equal(t, asked, id.times(), "from memory")
+}
+
+// Two ask about the same key at once; what one is told for its address is not
+// said to the other.
+func TestARefusalForOneAddressIsNoneForAnother(t *testing.T) {
+	t.Parallel()
+	id := newIdentity(t)
+	key := id.issue("abcdefgh", nil)
+	id.known[key].CIDRs = []string{"192.0.2.0/24"}
+	asked, release := make(chan struct{}, 2), make(chan struct{})
+	id.mu.Lock()
+	id.meeting = func() { asked <- struct{}{}; <-release }
+	id.mu.Unlock()
+	outside := make(chan error, 1)
+	go func() {
+		_, err := id.keys.Verify(bounded(t), key, netip.MustParseAddr("198.51.100.1"), func() error { return nil })
+		outside <- err
+	}()
+	<-asked
+	inside, waiting := make(chan error, 1), make(chan struct{})
+	go func() {
+		_, err := id.keys.Verify(bounded(t), key, home, func() error { close(waiting); return nil })
+		inside <- err
+	}()
+	<-waiting
+	close(release)
+	require.True(t, unauthenticated(<-outside))
+	require.NoError(t, <-inside)
+}
+
+func TestARotationEmptiesTheMemory(t *testing.T) {
+	t.Parallel()
+	id := newIdentity(t)
+	key := id.issue("abcdefgh", nil)
+	got, err := id.ask(t, key)
+	require.NoError(t, err)
+	e, err := events.New(events.KeyCreated, "", 0, events.KeyChange{ID: "crm-hgfedcba", RotatedFrom: got.ID})
+	require.NoError(t, err)
+	require.NoError(t, events.Publish(bounded(t), id.js, e, e.ID()))
+	require.Eventually(t, func() bool {
+		_, err := id.ask(t, key)
+		return err == nil && id.times() == 2
+	}, limit, time.Millisecond, "its new end is asked about")
+}
+
+func TestAStrangerWhoMayNotAskIsToldWhy(t *testing.T) {
+	t.Parallel()
+	id := newIdentity(t)
+	known := id.issue("abcdefgh", nil)
+	_, err := id.ask(t, known)
+	require.NoError(t, err)
+	slow := func() error { return contract.Errorf(contract.RateLimited, "slowly") }
+	_, err = id.keys.Verify(bounded(t), known, home, slow)
+	require.NoError(t, err, "no stranger")
+	for _, raw := range []string{"", "nonsense", id.issue("hgfedcba", nil)} {
+		_, err = id.keys.Verify(bounded(t), raw, home, slow)
+		require.ErrorIs(t, err, &contract.Error{Code: contract.RateLimited})
 	}
 	require.Equal(t, 1, id.times())
 }
@@ -142,7 +237,7 @@ func TestWhatIsNoKeyIsRefusedWithoutAsking(t *testing.T) {
 	id := newIdentity(t)
 	good := id.issue("abcdefgh", nil)
 	for _, raw := range []string{"", "x", good[:len(good)-1], good + "0", " " + good, strings.Repeat("x", 1<<20)} {
-		_, err := id.keys.Verify(bounded(t), raw)
+		_, err := id.ask(t, raw)
 		require.True(t, unauthenticated(err), "%v", err)
 		var e *contract.Error
 		require.ErrorAs(t, err, &e)
@@ -151,7 +246,7 @@ func TestWhatIsNoKeyIsRefusedWithoutAsking(t *testing.T) {
 	require.Zero(t, id.times())
 	stranger := contract.NewAPIKey("dev", "crm-zzzzzzzz", strings.Repeat("1", 64)).Reveal()
 	for n := range 3 {
-		_, err := id.keys.Verify(bounded(t), stranger)
+		_, err := id.ask(t, stranger)
 		require.True(t, unauthenticated(err))
 		require.Equal(t, n+1, id.times(), "a refusal is not remembered: the key may be made a moment later")
 	}
@@ -162,18 +257,18 @@ func TestARevocationEmptiesTheMemory(t *testing.T) {
 	id := newIdentity(t)
 	key, other := id.issue("abcdefgh", nil), id.issue("hgfedcba", nil)
 	for _, k := range []string{key, other} {
-		_, err := id.keys.Verify(bounded(t), k)
+		_, err := id.ask(t, k)
 		require.NoError(t, err)
 	}
 	begin := time.Now()
 	id.revoke(key)
 	require.Eventually(t, func() bool {
-		_, err := id.keys.Verify(bounded(t), key)
+		_, err := id.ask(t, key)
 		return unauthenticated(err)
 	}, limit, time.Millisecond)
 	require.Less(t, time.Since(begin), Lifetime/2, "by the event, not by age")
 	asked := id.times()
-	_, err := id.keys.Verify(bounded(t), other)
+	_, err := id.ask(t, other)
 	require.NoError(t, err)
 	require.Equal(t, asked, id.times(), "the others stay")
 }
@@ -194,12 +289,12 @@ func TestAKeyThatIsRevokedWhileItIsVerifiedIsNotRemembered(t *testing.T) {
 			return id.keys.revoked > before
 		}, limit, time.Millisecond)
 	}
-	_, err := id.keys.Verify(bounded(t), key)
+	_, err := id.ask(t, key)
 	require.NoError(t, err, "it was valid when it was asked about")
 	id.mu.Lock()
 	id.meeting = nil
 	id.mu.Unlock()
-	_, err = id.keys.Verify(bounded(t), key)
+	_, err = id.ask(t, key)
 	require.True(t, unauthenticated(err))
 }
 
@@ -209,7 +304,7 @@ func TestAKeyIsRememberedNoLongerThanItIsValid(t *testing.T) {
 	past, soon := time.Now().Add(-time.Second), time.Now().Add(time.Minute)
 	for name, expires := range map[string]*time.Time{"abcdefgh": &past, "hgfedcba": &soon, "aaaabbbb": nil} {
 		key := id.issue(name, expires)
-		got, err := id.keys.Verify(bounded(t), key)
+		got, err := id.ask(t, key)
 		require.NoError(t, err)
 		for _, entry := range id.keys.known {
 			if entry.key.ID != got.ID {
@@ -222,7 +317,7 @@ func TestAKeyIsRememberedNoLongerThanItIsValid(t *testing.T) {
 		}
 	}
 	asked := id.times()
-	_, err := id.keys.Verify(bounded(t), id.issue("abcdefgh", &past))
+	_, err := id.ask(t, id.issue("abcdefgh", &past))
 	require.NoError(t, err)
 	require.Equal(t, asked+1, id.times(), "asked again")
 }
@@ -231,12 +326,12 @@ func TestWithoutTheIdentityServiceKnownKeysGoOn(t *testing.T) {
 	t.Parallel()
 	id := newIdentity(t)
 	known, other := id.issue("abcdefgh", nil), id.issue("hgfedcba", nil)
-	_, err := id.keys.Verify(bounded(t), known)
+	_, err := id.ask(t, known)
 	require.NoError(t, err)
 	require.NoError(t, id.server.Stop(bounded(t)))
-	_, err = id.keys.Verify(bounded(t), known)
+	_, err = id.ask(t, known)
 	require.NoError(t, err)
-	_, err = id.keys.Verify(bounded(t), other)
+	_, err = id.ask(t, other)
 	require.ErrorIs(t, err, &contract.Error{Code: contract.Unavailable})
 }
 
@@ -257,7 +352,7 @@ func TestAFloodOfStrangersIsShed(t *testing.T) {
 	t.Parallel()
 	id := newIdentity(t)
 	known := id.issue("abcdefgh", nil)
-	_, err := id.keys.Verify(bounded(t), known)
+	_, err := id.ask(t, known)
 	require.NoError(t, err)
 	release := make(chan struct{})
 	id.mu.Lock()
@@ -269,14 +364,14 @@ func TestAFloodOfStrangersIsShed(t *testing.T) {
 	done := make(chan error, strangers)
 	for n := range strangers {
 		go func() {
-			_, err := id.keys.Verify(bounded(t), forged(n))
+			_, err := id.ask(t, forged(n))
 			done <- err
 		}()
 	}
 	require.Eventually(t, func() bool { return len(id.keys.asking) == strangers }, limit, time.Millisecond)
-	_, err = id.keys.Verify(bounded(t), forged(strangers))
+	_, err = id.ask(t, forged(strangers))
 	require.ErrorIs(t, err, &contract.Error{Code: contract.RateLimited})
-	_, err = id.keys.Verify(bounded(t), known)
+	_, err = id.ask(t, known)
 	require.NoError(t, err)
 	close(release)
 	for range strangers {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +18,8 @@ import (
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/services/httpbridge/internal/keys"
+	"github.com/buildify/core/services/httpbridge/internal/limit"
+	"github.com/buildify/core/services/httpbridge/internal/origin"
 )
 
 // Router serves the operations of the contract.
@@ -24,10 +27,18 @@ type Router struct {
 	Client    *kit.Client
 	Keys      *keys.Keys
 	Telemetry *kit.Telemetry
+	// Trusted are the proxies that tell where a request came from.
+	Trusted origin.Trusted
 
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+
+	byKey             *limit.Limiter[string]
+	people, anonymous *limit.Limiter[netip.Addr]
 }
+
+// counted bounds the callers of each kind whose quotas are kept, about 10 MB.
+const counted = 100_000
 
 // Mount registers every operation with a route on mux, and the answers to
 // wrong methods and unknown paths of the API.
@@ -40,6 +51,8 @@ func (rt *Router) Mount(mux *http.ServeMux) {
 		Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	}, []string{"operation"})
 	rt.Telemetry.Metrics.MustRegister(rt.requests, rt.duration)
+	rt.byKey = limit.New[string](counted)
+	rt.people, rt.anonymous = limit.New[netip.Addr](counted), limit.New[netip.Addr](counted)
 
 	methods := map[string][]string{}
 	for _, spec := range contract.Operations() {
@@ -87,7 +100,7 @@ func (rt *Router) operation(spec *contract.Spec) http.Handler {
 	duration := rt.duration.WithLabelValues(spec.Name)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		call := &exchange{spec: spec, id: requestID(r)}
+		call := &exchange{spec: spec, id: requestID(r), client: kit.ClientInfo{Address: rt.Trusted.Of(r), Agent: r.UserAgent()}}
 		out, err := rt.serve(w, r, binder, call)
 		code := "ok"
 		if err == nil {
@@ -101,7 +114,7 @@ func (rt *Router) operation(spec *contract.Spec) http.Handler {
 		duration.Observe(took.Seconds())
 		rt.Telemetry.Log.LogAttrs(r.Context(), slog.LevelInfo, "request",
 			slog.String("operation", spec.Name), slog.String("code", code), slog.String("module", call.principal.Module),
-			slog.String("request_id", call.id), slog.String("remote", r.RemoteAddr), slog.Duration("took", took))
+			slog.String("request_id", call.id), slog.Any("remote", call.client.Address), slog.Duration("took", took))
 	})
 }
 
@@ -109,11 +122,12 @@ func (rt *Router) operation(spec *contract.Spec) http.Handler {
 type exchange struct {
 	spec      *contract.Spec
 	id        string
+	client    kit.ClientInfo
 	principal kit.Principal
 }
 
 func (rt *Router) serve(w http.ResponseWriter, r *http.Request, b *binder, call *exchange) ([]byte, error) {
-	if err := rt.authenticate(r.Context(), r, call); err != nil {
+	if err := rt.authenticate(w.Header(), r, call); err != nil {
 		return nil, err
 	}
 	ctx, span := rt.span(r.Context(), r, call)
@@ -125,27 +139,49 @@ func (rt *Router) serve(w http.ResponseWriter, r *http.Request, b *binder, call 
 	ctx, cancel := context.WithTimeout(ctx, call.spec.Timeout)
 	defer cancel()
 	return rt.Client.Do(ctx, call.spec, kit.Outgoing{
-		Principal: call.principal, Authorization: r.Header.Get("Authorization"), RequestID: call.id, Body: body,
+		Principal: call.principal, Client: call.client, Authorization: r.Header.Get("Authorization"), RequestID: call.id, Body: body,
 	})
 }
 
 // authenticate finds the principal: a module by its key where the operation is
 // for modules, nobody otherwise. A person's bearer token is left to the
-// service, which verifies it.
-func (rt *Router) authenticate(ctx context.Context, r *http.Request, call *exchange) error {
+// service, which verifies it. The request is taken from somebody's quota.
+func (rt *Router) authenticate(h http.Header, r *http.Request, call *exchange) error {
 	call.principal = kit.Principal{Kind: kit.KindAnonymous}
+	network := origin.Network(call.client.Address)
 	if !call.spec.Access.Has(contract.Module) {
-		return nil
+		if call.spec.Access.Has(contract.Anonymous) || r.Header.Get("Authorization") == "" {
+			return take(h, rt.anonymous, network, "address", limit.Anonymous)
+		}
+		return take(h, rt.people, network, "address", limit.People)
 	}
-	key, err := rt.Keys.Verify(ctx, r.Header.Get(contract.HeaderAPIKey))
+	key, err := rt.Keys.Verify(r.Context(), r.Header.Get(contract.HeaderAPIKey), call.client.Address, func() error {
+		return take(h, rt.anonymous, network, "address", limit.Anonymous)
+	})
 	if err != nil {
 		return err
 	}
 	call.principal = kit.Principal{Kind: kit.KindModule, Module: key.Module, KeyID: key.ID}
+	if err := take(h, rt.byKey, key.ID, "key", limit.OfKey(key.RateClass)); err != nil {
+		return err
+	}
 	if !keys.Grants(key, call.spec.Name) {
 		return contract.Errorf(contract.PermissionDenied, "this API key does not grant %s", call.spec.Name)
 	}
 	return nil
+}
+
+// take takes a request from a quota and tells what is left of it.
+func take[K comparable](h http.Header, from *limit.Limiter[K], caller K, policy string, class limit.Class) error {
+	verdict := from.Take(caller, class)
+	verdict.Announce(h, policy, class)
+	if verdict.OK {
+		return nil
+	}
+	return &contract.Error{
+		Code: contract.RateLimited, RetryAfter: verdict.RetryAfter(),
+		Message: "too many requests of this " + policy + "; its quota stands in RateLimit-Policy",
+	}
 }
 
 // span continues the trace of a caller we know; anyone else could make us

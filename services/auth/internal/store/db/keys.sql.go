@@ -36,21 +36,6 @@ func (q *Queries) CreateKey(ctx context.Context, arg CreateKeyParams) error {
 	return err
 }
 
-const createSigningKey = `-- name: CreateSigningKey :exec
-INSERT INTO auth.signing_keys (kid, public_key, sealed_key) VALUES ($1, $2, $3)
-`
-
-type CreateSigningKeyParams struct {
-	Kid       string
-	PublicKey []byte
-	SealedKey []byte
-}
-
-func (q *Queries) CreateSigningKey(ctx context.Context, arg CreateSigningKeyParams) error {
-	_, err := q.db.Exec(ctx, createSigningKey, arg.Kid, arg.PublicKey, arg.SealedKey)
-	return err
-}
-
 const keyByID = `-- name: KeyByID :one
 SELECT id, module, environment, secret_hmac, operations, expires_at, revoked_at FROM auth.api_keys
 WHERE id = $1
@@ -79,45 +64,6 @@ func (q *Queries) KeyByID(ctx context.Context, id string) (KeyByIDRow, error) {
 		&i.RevokedAt,
 	)
 	return i, err
-}
-
-const listSigningKeys = `-- name: ListSigningKeys :many
-SELECT kid, public_key, sealed_key FROM auth.signing_keys ORDER BY created_at DESC, kid
-`
-
-type ListSigningKeysRow struct {
-	Kid       string
-	PublicKey []byte
-	SealedKey []byte
-}
-
-func (q *Queries) ListSigningKeys(ctx context.Context) ([]ListSigningKeysRow, error) {
-	rows, err := q.db.Query(ctx, listSigningKeys)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []ListSigningKeysRow
-	for rows.Next() {
-		var i ListSigningKeysRow
-		if err := rows.Scan(&i.Kid, &i.PublicKey, &i.SealedKey); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const lockSigningKeys = `-- name: LockSigningKeys :exec
-LOCK TABLE auth.signing_keys IN SHARE ROW EXCLUSIVE MODE
-`
-
-func (q *Queries) LockSigningKeys(ctx context.Context) error {
-	_, err := q.db.Exec(ctx, lockSigningKeys)
-	return err
 }
 
 const revokeKey = `-- name: RevokeKey :one
