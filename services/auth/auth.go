@@ -35,6 +35,10 @@ const Name = "auth"
 // decisions need.
 const hashers = 2
 
+// waiting bounds the requests of one operation in work at once: so many people
+// who log in together are served within a login's time, one after the other.
+const waiting = 256
+
 // Config is what auth needs beside what every service does.
 type Config struct {
 	// Secret is the installation's secret, at least 32 bytes: it peppers API
@@ -97,7 +101,7 @@ func (s *Service) Start(ctx context.Context) (err error) {
 	users := directory.UserVerifierOf(s.app.Verifier, s.sessions, s.directory)
 	s.server, err = kit.NewServer(kit.ServerConfig{
 		Service: Name, Version: s.deps.Version, NATS: s.deps.NATS, Telemetry: s.deps.Telemetry,
-		Users: users, Permissions: kit.RemotePermissions{Client: client}, Keys: s.app,
+		Users: users, Permissions: kit.RemotePermissions{Client: client}, Keys: s.app, Concurrency: waiting,
 	})
 	if err != nil {
 		return err

@@ -184,7 +184,7 @@ func (f *fixture) loginBurst(ctx context.Context, i *Identity) error {
 	var mu sync.Mutex
 	ours, err := each(people, len(people), func(_ int, email string) error {
 		_, err := f.login(ctx, email)
-		if errors.Is(err, &contract.Error{Code: contract.RateLimited}) {
+		if errors.Is(err, &contract.Error{Code: contract.RateLimited}) || errors.Is(err, &contract.Error{Code: contract.Unavailable}) {
 			mu.Lock()
 			defer mu.Unlock()
 			i.LoginRefused++

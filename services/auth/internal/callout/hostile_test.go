@@ -267,14 +267,14 @@ func TestChosenReplyDoesNotAnswerTheVictimsRequests(t *testing.T) {
 	require.NoError(t, err)
 	answer := make(chan string, 1)
 	go func() {
-		reply, err := victim.Request("m.victim-00000000.core.rbac.check", nil, limit)
+		reply, err := victim.Request("m.victim-00000001.core.rbac.check", nil, limit)
 		if assert.NoError(t, err) {
 			answer <- string(reply.Data)
 		}
 		close(answer)
 	}()
 	<-asked
-	for _, reply := range []string{"_INBOX_victim-00000000.x", "_INBOX_victim-00000000.x.y", "_INBOX_victim-00000000.x.*"} {
+	for _, reply := range []string{"_INBOX_victim-00000001.x", "_INBOX_victim-00000001.x.y", "_INBOX_victim-00000001.x.*"} {
 		s.evil.send(pub("m.evil-00000000.core.tenant.get", reply, "{}"))
 	}
 	s.settle()
@@ -290,7 +290,7 @@ func TestModulesOfTwoAccountsCannotDisturbEachOther(t *testing.T) {
 	s := newStage(t)
 	victim := s.moduleApart("victim", "rbac.check")
 	inbox := make(chan *nats.Msg, 10)
-	_, err := victim.ChanSubscribe("_INBOX_victim-00000000.>", inbox)
+	_, err := victim.ChanSubscribe("_INBOX_victim-00000001.>", inbox)
 	require.NoError(t, err)
 	asked, release := make(chan struct{}), make(chan struct{})
 	slow := s.user(natsconn.RBAC)
@@ -301,9 +301,9 @@ func TestModulesOfTwoAccountsCannotDisturbEachOther(t *testing.T) {
 	})
 	require.NoError(t, err)
 	require.NoError(t, slow.Flush())
-	require.NoError(t, victim.PublishRequest("m.victim-00000000.core.rbac.check", "_INBOX_victim-00000000.r", nil))
+	require.NoError(t, victim.PublishRequest("m.victim-00000001.core.rbac.check", "_INBOX_victim-00000001.r", nil))
 	<-asked
-	for _, reply := range []string{"_INBOX_victim-00000000.r", ">", "*.*", "_INBOX_victim-00000000.>", "_INBOX_victim-00000000.*"} {
+	for _, reply := range []string{"_INBOX_victim-00000001.r", ">", "*.*", "_INBOX_victim-00000001.>", "_INBOX_victim-00000001.*"} {
 		s.evil.send(pub("m.evil-00000000.core.tenant.get", reply, "{}"))
 	}
 	s.settle()

@@ -1,4 +1,5 @@
-// Package password hashes people's passwords with argon2id (RFC 9106).
+// Package password hashes people's passwords with argon2id (RFC 9106) and says
+// which ones are good enough (NIST SP 800-63B).
 package password
 
 import (
@@ -11,15 +12,20 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/argon2"
+	"golang.org/x/text/unicode/norm"
 )
 
-// The cost of a hash, as OWASP's password storage guide recommends: 19 MiB,
-// two passes, one lane; about 20 ms of one core.
+// today is the cost of a new hash, as OWASP's password storage guide
+// recommends: 19 MiB, two passes, one lane; about 20 ms of one core.
+var today = cost{memory: 19 * 1024, passes: 2, lanes: 1}
+
 const (
-	memory  = 19 * 1024
-	passes  = 2
-	lanes   = 1
-	keySize = 32
+	saltSize = 16
+	keySize  = 32
+	// No hash asks for more than a GiB and a hundred passes; one that does was
+	// tampered with.
+	maxMemory = 1 << 20
+	maxPasses = 100
 )
 
 var errFormat = errors.New("malformed password hash")
@@ -42,7 +48,7 @@ type Hasher struct {
 // those that may wait it answers ErrBusy.
 func NewHasher(n int) *Hasher {
 	h := &Hasher{queue: make(chan struct{}, n+queued), slots: make(chan struct{}, n)}
-	h.dummy = encode(make([]byte, 16), derive("", make([]byte, 16), memory, passes, lanes))
+	h.dummy = today.encode(make([]byte, saltSize), today.derive("", make([]byte, saltSize)))
 	return h
 }
 
@@ -52,9 +58,9 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 		return "", err
 	}
 	defer h.release()
-	salt := make([]byte, 16)
+	salt := make([]byte, saltSize)
 	_, _ = rand.Read(salt) // never fails since Go 1.24
-	return encode(salt, derive(password, salt, memory, passes, lanes)), nil
+	return today.encode(salt, today.derive(password, salt)), nil
 }
 
 // Verify reports whether password has the hash. An empty hash costs as much
@@ -68,22 +74,25 @@ func (h *Hasher) Verify(ctx context.Context, hash, password string) (bool, error
 	if !known {
 		hash = h.dummy
 	}
-	var m, t uint32
-	var p uint8
-	parts := strings.Split(hash, "$")
-	if len(parts) != 6 || parts[1] != "argon2id" || parts[2] != "v=19" {
-		return false, errFormat
+	cost, salt, want, err := decode(hash)
+	if err != nil {
+		return false, err
 	}
-	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &m, &t, &p); err != nil || t == 0 || p == 0 {
-		return false, errFormat
-	}
-	salt, saltErr := base64.RawStdEncoding.DecodeString(parts[4])
-	want, wantErr := base64.RawStdEncoding.DecodeString(parts[5])
-	if errors.Join(saltErr, wantErr) != nil {
-		return false, errFormat
-	}
-	match := subtle.ConstantTimeCompare(derive(password, salt, m, t, p), want) == 1
+	match := subtle.ConstantTimeCompare(cost.derive(password, salt), want) == 1
 	return match && known, nil
+}
+
+// NeedsRehash reports whether a hash was made at another cost than today's. An
+// empty hash does not need it: there is no password.
+func NeedsRehash(hash string) bool {
+	cost, salt, key, err := decode(hash)
+	return hash != "" && (err != nil || cost != today || len(salt) != saltSize || len(key) != keySize)
+}
+
+// Load is how many passwords are being hashed and how many wait for it.
+func (h *Hasher) Load() (working, waiting int) {
+	working = len(h.slots)
+	return working, max(len(h.queue)-working, 0)
 }
 
 func (h *Hasher) acquire(ctx context.Context) error {
@@ -106,11 +115,37 @@ func (h *Hasher) release() {
 	<-h.queue
 }
 
-func derive(password string, salt []byte, m, t uint32, p uint8) []byte {
-	return argon2.IDKey([]byte(password), salt, t, m, p, keySize)
+// cost is what deriving a key takes.
+type cost struct {
+	memory, passes uint32 // memory in KiB
+	lanes          uint8
 }
 
-func encode(salt, key []byte) string {
+// derive does not distinguish what looks the same: Unicode has several ways to
+// write many letters, and keyboards differ in which they use.
+func (c cost) derive(password string, salt []byte) []byte {
+	return argon2.IDKey([]byte(norm.NFKC.String(password)), salt, c.passes, c.memory, c.lanes, keySize)
+}
+
+// encode writes a hash as a PHC string.
+func (c cost) encode(salt, key []byte) string {
 	b64 := base64.RawStdEncoding.EncodeToString
-	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=%d$%s$%s", memory, passes, lanes, b64(salt), b64(key))
+	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=%d$%s$%s", c.memory, c.passes, c.lanes, b64(salt), b64(key))
+}
+
+func decode(hash string) (c cost, salt, key []byte, err error) {
+	parts := strings.Split(hash, "$")
+	if len(parts) != 6 || parts[1] != "argon2id" || parts[2] != "v=19" {
+		return c, nil, nil, errFormat
+	}
+	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &c.memory, &c.passes, &c.lanes); err != nil ||
+		c.memory > maxMemory || c.passes == 0 || c.passes > maxPasses || c.lanes == 0 {
+		return c, nil, nil, errFormat
+	}
+	salt, saltErr := base64.RawStdEncoding.DecodeString(parts[4])
+	key, keyErr := base64.RawStdEncoding.DecodeString(parts[5])
+	if errors.Join(saltErr, keyErr) != nil {
+		return c, nil, nil, errFormat
+	}
+	return c, salt, key, nil
 }
