@@ -99,6 +99,8 @@ type KeyChange struct {
 	Reason      string     `json:"reason,omitempty"`
 	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
 	Address     string     `json:"address,omitempty"`
+	// Where says where a leaked key was found, in the finder's words.
+	Where string `json:"where,omitempty"`
 }
 
 // SigningKeys is the data of SigningKeysChanged: the ids of the keys that are

@@ -24,6 +24,7 @@ import (
 	"github.com/buildify/core/pkg/kit/revocation"
 	"github.com/buildify/core/services/auth/internal/app"
 	"github.com/buildify/core/services/auth/internal/callout"
+	"github.com/buildify/core/services/auth/internal/mail"
 	"github.com/buildify/core/services/auth/internal/password"
 	"github.com/buildify/core/services/auth/internal/secret"
 )
@@ -54,6 +55,13 @@ type Config struct {
 	// SigningKeyLifetime is how long a key signs tokens before a new one takes
 	// over; 30 days when zero.
 	SigningKeyLifetime time.Duration
+	// SMTPServer takes e-mails, smtp://user:password@host:587 (with STARTTLS) or
+	// smtps://…; MailFrom is whom they are from. Without a server they wait for
+	// one, a day at most.
+	SMTPServer, MailFrom string
+	// Outbox keeps e-mails in memory, to be seen by Service.Outbox, where there
+	// is no SMTPServer: for development.
+	Outbox bool
 }
 
 // Service serves auth operations and the bus's auth callout.
@@ -66,6 +74,7 @@ type Service struct {
 	relay     *outbox.Relay
 	follower  *events.Follower
 	callout   *callout.Responder
+	outbox    *mail.Outbox // of development; nil otherwise
 
 	sessions    *revocation.List
 	pulse       *revocation.Pulse
@@ -75,7 +84,11 @@ type Service struct {
 
 // New returns the service, not started.
 func New(deps kit.Deps, cfg Config) *Service {
-	return &Service{deps: deps, cfg: cfg, directory: directory.New(deps.Telemetry.Log)}
+	s := &Service{deps: deps, cfg: cfg, directory: directory.New(deps.Telemetry.Log)}
+	if cfg.Outbox && cfg.SMTPServer == "" {
+		s.outbox = mail.NewOutbox(deps.Telemetry.Log)
+	}
+	return s
 }
 
 // Start implements kit.Service.
@@ -96,7 +109,10 @@ func (s *Service) Start(ctx context.Context) (err error) {
 		return err
 	}
 	s.relay = outbox.Start(s.deps.DB, js, Name, s.deps.Telemetry.Log, s.deps.Telemetry.Metrics)
-	s.app.Committed = s.relay.Notify
+	s.app.Committed = func() {
+		s.relay.Notify()
+		s.app.Mail.Notify()
+	}
 	client := s.app.Core
 	users := directory.UserVerifierOf(s.app.Verifier, s.sessions, s.directory)
 	s.server, err = kit.NewServer(kit.ServerConfig{
@@ -124,6 +140,7 @@ func (s *Service) Start(ctx context.Context) (err error) {
 	if err := s.answerCallout(); err != nil {
 		return err
 	}
+	s.app.Mail.Start()
 	return errors.Join(s.handlePeople(), s.handleSessions(), s.handleFactors(), s.handleTokens(), s.handleKeys())
 }
 
@@ -147,13 +164,17 @@ func (s *Service) prepare(ctx context.Context) error {
 		Hasher: password.NewHasher(hashers), KeyRevoked: s.disconnect,
 	}
 	s.prepareTokens(signer)
-	return nil
+	return s.prepareMail()
 }
 
 func (s *Service) answerCallout() (err error) {
 	s.callout, err = callout.Start(s.cfg.Callout, s.cfg.System, authenticator{s.app}, callout.Config{
 		Issuer: s.cfg.Issuer, XKey: s.cfg.XKey, Log: s.deps.Telemetry.Log,
+		Refused: func(r callout.Refusal) { s.app.BusRefused(r.Address, r.KeyID, r.Reason) },
 	})
+	if err == nil {
+		s.deps.Telemetry.Metrics.MustRegister(s.callout.Metrics()...)
+	}
 	return err
 }
 
@@ -184,8 +205,12 @@ func (s *Service) disconnect(ctx context.Context, key string) {
 type authenticator struct{ app *app.App }
 
 // AuthenticateKey implements callout.Authenticator.
-func (a authenticator) AuthenticateKey(ctx context.Context, key string, _ netip.Addr) (callout.Grant, error) {
-	verified, err := a.app.VerifyKey(ctx, &contract.VerifyKeyRequest{APIKey: key})
+func (a authenticator) AuthenticateKey(ctx context.Context, key string, remote netip.Addr) (callout.Grant, error) {
+	request := &contract.VerifyKeyRequest{APIKey: key}
+	if remote.IsValid() {
+		request.Address = remote.String()
+	}
+	verified, err := a.app.VerifyKey(ctx, request)
 	switch {
 	case errors.Is(err, &contract.Error{Code: contract.Unauthenticated}):
 		return callout.Grant{}, callout.ErrRefused
@@ -207,6 +232,10 @@ func (s *Service) Stop(ctx context.Context) error {
 	}
 	if s.server != nil {
 		err = errors.Join(err, s.server.Stop(ctx))
+	}
+	if s.app != nil {
+		s.app.Finish()
+		s.app.Mail.Stop()
 	}
 	s.stopTokens()
 	s.follower.Stop()

@@ -19,12 +19,14 @@ import (
 
 // Command runs the service as a process of its own.
 func Command() *cobra.Command {
-	var secretFile, publicURL string
+	var secretFile, publicURL, smtpServer, mailFrom string
 	return process.Command(process.Spec{
 		Name: Name, Short: "Run service auth: it knows people and keys, and admits to the bus", Database: true,
 		Flags: func(fs *pflag.FlagSet) {
 			fs.StringVar(&secretFile, "secret-file", "", "file with the installation's secret, at least 32 bytes")
 			fs.StringVar(&publicURL, "public-url", "http://localhost:8080", "where people's browsers reach the platform: links in e-mails and passkeys are made for it")
+			fs.StringVar(&smtpServer, "smtp-server", "", "where e-mails go, such as smtps://user:password@mail.example.com; without it they wait, a day at most")
+			fs.StringVar(&mailFrom, "mail-from", "", "whom e-mails are from, such as \"Buildify <noreply@example.com>\"")
 		},
 		New: func(ctx context.Context, env *process.Env) (kit.Service, error) {
 			if secretFile == "" {
@@ -36,6 +38,7 @@ func Command() *cobra.Command {
 			}
 			cfg, err := configFrom(ctx, env)
 			cfg.Secret = bytes.TrimSpace(secret)
+			cfg.SMTPServer, cfg.MailFrom = smtpServer, mailFrom
 			var urlErr error
 			cfg.PublicURL, urlErr = parsePublicURL(publicURL)
 			return New(env.Deps, cfg), errors.Join(err, urlErr)

@@ -65,6 +65,7 @@ func (s *Service) startTokens(ctx context.Context, js jetstream.JetStream) error
 	s.stopKeeping = stop
 	s.keeping.Go(func() { s.app.KeepSigningKeys(keeping, s.cfg.SigningKeyLifetime) })
 	s.keeping.Go(func() { s.app.KeepSwept(keeping) })
+	s.keeping.Go(func() { s.app.KeepKeys(keeping) })
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/buildify/core/pkg/kit/directory"
 	"github.com/buildify/core/pkg/kit/outbox"
 	"github.com/buildify/core/pkg/kit/token"
+	"github.com/buildify/core/services/auth/internal/mail"
 	"github.com/buildify/core/services/auth/internal/password"
 	"github.com/buildify/core/services/auth/internal/secret"
 	"github.com/buildify/core/services/auth/internal/store/db"
@@ -34,6 +35,8 @@ type App struct {
 	Sessions Sessions
 	// Core calls other services.
 	Core *kit.Client
+	// Mail takes what is to be sent to people.
+	Mail *mail.Queue
 	// PublicURL is where people and their browsers reach the platform.
 	PublicURL *url.URL
 	Log       *slog.Logger
@@ -45,6 +48,9 @@ type App struct {
 	KeyRevoked func(ctx context.Context, id string)
 
 	people     people
+	chores     chores
+	keyUses    keyUses
+	refusals   refusals
 	logins     gate
 	turnedAway delays
 }

@@ -13,47 +13,76 @@ import (
 
 // CreateUser answers auth.create_user.
 func (a *App) CreateUser(ctx context.Context, r *contract.CreateUserRequest) (*contract.UserDetail, error) {
-	tenant, err := a.tenant(ctx, r.TenantID)
+	home, err := a.homeOf(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.Directory.AwaitTenant(ctx, tenant); err != nil {
+	email, err := newAddress(r.Email)
+	if err != nil {
 		return nil, err
 	}
-	email := normaliseEmail(r.Email)
-	if strings.ContainsAny(email, "<>\" ") {
-		return nil, contract.Invalid("email", "must be a bare address such as anna@example.com")
+	wanted := db.AuthUser{ID: kit.NewID(), TenantID: nullable(home), Email: email, Username: strings.TrimSpace(r.Username), Name: strings.TrimSpace(r.Name)}
+	if wanted.Username == "" {
+		wanted.Username, _, _ = strings.Cut(email, "@")
 	}
-	hash, err := a.Hasher.Hash(ctx, r.Password)
-	if err != nil {
-		return nil, busy(err)
+	if r.Password != "" {
+		if wanted.PasswordHash, err = a.newPassword(ctx, wanted, "password", r.Password); err != nil {
+			return nil, err
+		}
 	}
-	username := r.Username
-	if username == "" {
-		username, _, _ = strings.Cut(email, "@")
-	}
-	var user db.AuthUser
+	var detail *contract.UserDetail
 	var member contract.Member
-	err = a.change(ctx, tenant, func(q *db.Queries) ([]events.Event, error) {
-		user, err = q.CreateUser(ctx, db.CreateUserParams{
-			ID: kit.NewID(), TenantID: &tenant, Email: email, Username: username, Name: r.Name, PasswordHash: hash,
+	err = a.change(ctx, scopeOf(home), func(q *db.Queries) ([]events.Event, error) {
+		user, err := q.CreateUser(ctx, db.CreateUserParams{
+			ID: wanted.ID, TenantID: wanted.TenantID, Platform: r.Platform, Email: email, Username: wanted.Username, Name: wanted.Name,
+			PasswordHash: wanted.PasswordHash, MustChangePassword: r.MustChangePassword,
 		})
 		if err != nil {
 			return nil, err
 		}
-		var changed events.Event
-		member, changed, err = a.userChanged(ctx, q, user.ID)
-		return []events.Event{changed}, err
+		if r.Password == "" {
+			if err := a.sendLink(ctx, q, user, "invite"); err != nil {
+				return nil, err
+			}
+		}
+		var told []events.Event
+		if member, told, err = a.administered(ctx, q, user.ID, "created"); err != nil {
+			return nil, err
+		}
+		detail, err = userDetail(ctx, q, user.ID)
+		return told, err
 	})
-	if _, duplicate := database.Duplicate(err); duplicate {
-		return nil, &contract.Error{Code: contract.AlreadyExists, Field: "email", Message: "a user of this address exists"}
-	}
 	if err != nil {
-		return nil, err
+		return nil, duplicateAddress(err)
 	}
 	a.applied(member)
-	return &contract.UserDetail{
-		ID: user.ID, TenantID: value(user.TenantID), Email: user.Email, Username: user.Username, Name: user.Name,
-		Status: "active", CreatedAt: user.CreatedAt, Revision: user.Revision,
-	}, nil
+	return detail, nil
+}
+
+// homeOf is the home tenant of a user to be made, empty for a platform
+// administrator.
+func (a *App) homeOf(ctx context.Context, r *contract.CreateUserRequest) (string, error) {
+	caller := kit.UserFrom(ctx)
+	if r.Platform {
+		if caller.ID != "" && !caller.Platform {
+			return "", contract.Errorf(contract.PermissionDenied, "only platform administrators make platform administrators")
+		}
+		if r.TenantID != "" {
+			return "", contract.Invalid("tenant_id", "a platform administrator has no home tenant; leave it out")
+		}
+		return "", nil
+	}
+	tenant, err := a.tenant(ctx, r.TenantID)
+	if err != nil {
+		return "", err
+	}
+	return tenant, a.Directory.AwaitTenant(ctx, tenant)
+}
+
+// scopeOf is the scope in which a row of the tenant is seen.
+func scopeOf(tenant string) string {
+	if tenant == "" {
+		return database.Everything
+	}
+	return tenant
 }

@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/buildify/core/pkg/contract"
@@ -150,5 +149,3 @@ func busy(err error) error {
 	}
 	return err
 }
-
-func normaliseEmail(email string) string { return strings.ToLower(strings.TrimSpace(email)) }

@@ -10,24 +10,6 @@ import (
 
 var errNotBuilt = errors.New("not built yet") // STUBS of the lead: agents replace them with their own files
 
-// newPassword checks a new password of an account by its tenant's policy and
-// history and hashes it; field names the request's field in errors. [agent B]
-func (a *App) newPassword(ctx context.Context, user db.AuthUser, field, plain string) (hash string, err error) {
-	return "", errNotBuilt
-}
-
-// storePassword makes hash the account's password: history, time, and no more
-// must_change_password. [agent B]
-func (a *App) storePassword(ctx context.Context, q *db.Queries, user db.AuthUser, hash string) error {
-	return errNotBuilt
-}
-
-// passwordExpired reports whether the tenant's policy asks for a new password.
-// [agent B]
-func (a *App) passwordExpired(ctx context.Context, user db.AuthUser) (bool, error) {
-	return false, nil // STUB: nothing expires yet
-}
-
 // secondFactors are the methods by which an account can meet a challenge:
 // totp, recovery_code, passkey; none when it has no second factor. [agent C]
 func (a *App) secondFactors(ctx context.Context, q *db.Queries, user string) ([]string, error) {

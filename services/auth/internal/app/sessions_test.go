@@ -499,7 +499,7 @@ func TestAPersonEditsTheirProfile(t *testing.T) {
 	again, err := w.Me(ctx, &contract.MeRequest{})
 	require.NoError(t, err)
 	require.Equal(t, changed, again)
-	require.JSONEq(t, `{"user_id":"`+id+`","change":"updated","fields":["username","name"]}`, w.told(t, events.UserAdministered)[0])
+	require.JSONEq(t, `{"user_id":"`+id+`","change":"updated","fields":["username","name"]}`, w.told(t, events.UserAdministered)[1])
 
 	before := len(w.outbox(t))
 	_, err = w.UpdateMe(ctx, &contract.UpdateMeRequest{Name: &username, Revision: me.User.Revision})

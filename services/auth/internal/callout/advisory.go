@@ -49,6 +49,7 @@ type advisory struct {
 		Host    string `json:"host"`
 		Account string `json:"acc"`
 		User    string `json:"user"`
+		Lang    string `json:"lang"`
 	} `json:"client"`
 	Reason string `json:"reason"`
 }
@@ -100,6 +101,11 @@ func (r *Responder) refusedByServer(a advisory) {
 }
 
 func (r *Responder) cut(a advisory) {
+	if a.Client.Account == stranger && a.Reason == "Authentication Failure" && a.Client.User+a.Client.Lang == "" {
+		// Something other than CONNECT came first: account AUTH is not told.
+		r.cfg.Refused(Refusal{Address: address(a.Client.Host), Reason: noConnect})
+		return
+	}
 	if !slices.Contains(violations, a.Reason) {
 		return
 	}

@@ -27,6 +27,7 @@ const (
 	noKey       = "no well-formed API key"
 	notAccepted = "key not accepted"
 	notChecked  = "key could not be checked"
+	noConnect   = "not the protocol of the bus"
 )
 
 // request is a decoded question of a server.

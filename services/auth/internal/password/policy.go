@@ -5,7 +5,6 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/buildify/core/pkg/contract"
@@ -21,14 +20,13 @@ type Policy contract.PasswordPolicy
 // classes of characters to mix and no expiry: both make passwords worse.
 var Default = Policy{MinLength: 12, RefuseCommon: true}
 
-
 // Check refuses a password that is too short or long, among the most common,
 // easily foreseen, or made of what everybody knows of its owner: name, username,
 // e-mail address. Its error names the request's field and says the fix. What
 // the owner used before is for the caller to compare, by Hasher.
 func (p Policy) Check(field, plain string, own ...string) error {
 	normal := norm.NFKC.String(plain)
-	folded := cases.Fold().String(normal)
+	folded := strings.ToLower(normal)
 	runes, shortest := []rune(folded), max(p.MinLength, Default.MinLength)
 	switch length := utf8.RuneCountInString(normal); {
 	case length < shortest:
@@ -57,7 +55,7 @@ const shortestWord = 4
 func words(own []string) (all []string) {
 	for _, text := range append([]string{"buildify"}, own...) {
 		text, _, _ = strings.Cut(text, "@")
-		text = cases.Fold().String(norm.NFKC.String(text))
+		text = strings.ToLower(norm.NFKC.String(text))
 		parts := strings.FieldsFunc(text, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 		for _, word := range append(parts, text, strings.Join(parts, "")) {
 			if utf8.RuneCountInString(word) >= shortestWord {

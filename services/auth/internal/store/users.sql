@@ -30,3 +30,6 @@ FROM auth.users u WHERE id = $1;
 SELECT id, tenant_id, platform, (deleted_at IS NULL AND disabled_at IS NULL)::boolean AS active, revision,
     ARRAY(SELECT m.tenant_id FROM auth.memberships m WHERE m.user_id = u.id ORDER BY m.tenant_id)::uuid[] AS tenants
 FROM auth.users u WHERE id > @after ORDER BY id LIMIT @page;
+
+-- name: Widen :exec
+SELECT set_config('buildify.tenant', '*', true);

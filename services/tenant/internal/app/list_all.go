@@ -27,7 +27,7 @@ func (a *App) ListAll(ctx context.Context, r *contract.SnapshotRequest) (*contra
 		ids, index := make([]string, len(tenants)), make(map[string]int, len(tenants))
 		for i, row := range tenants {
 			ids[i], index[row.ID] = row.ID, i
-			response.Items = append(response.Items, contract.TenantSnapshot{Tenant: tenantOf(row)})
+			response.Items = append(response.Items, contract.TenantSnapshot{Tenant: tenantOf(row), Activations: []contract.Activation{}})
 		}
 		activations, err := q.ListActivations(ctx, ids)
 		for _, row := range activations {

