@@ -1,5 +1,5 @@
-// Package web holds what the platform serves to browsers: the landing page and the API reference,
-// embedded, complete, and fetching nothing from anywhere else.
+// Package web holds what the platform serves to browsers: the landing page, the API reference and the
+// page that sets a password, embedded, complete, and fetching nothing from anywhere else.
 package web
 
 import (
@@ -23,7 +23,7 @@ const (
 	ReferencePolicy = PagePolicy + "; style-src 'self' 'unsafe-inline'; img-src 'self' data:"
 )
 
-//go:embed index.html docs/api.html assets third_party/swagger-ui/*.js third_party/swagger-ui/*.css
+//go:embed index.html docs/api.html account/set-password.html assets third_party/swagger-ui/*.js third_party/swagger-ui/*.css
 var files embed.FS
 
 // contentTypes by file extension: mime.TypeByExtension depends on the machine.
@@ -35,7 +35,9 @@ var contentTypes = map[string]string{
 }
 
 // Patterns returns what Handler serves, in ServeMux's notation, to mount it beside other handlers.
-func Patterns() []string { return []string{"GET /{$}", "GET /docs/api", "GET /assets/"} }
+func Patterns() []string {
+	return []string{"GET /{$}", "GET /docs/api", "GET /account/set-password", "GET /assets/"}
+}
 
 // Handler serves the pages and their assets, and 404 for every other path. Answers carry an ETag
 // over their content and are revalidated at each use, so that a new release shows at once.

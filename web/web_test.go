@@ -38,6 +38,8 @@ func TestPagesAndAssetsAreServedWithTheirTypeAndPolicy(t *testing.T) {
 	for path, want := range map[string]struct{ kind, policy string }{
 		"/":                                 {"text/html; charset=utf-8", web.PagePolicy},
 		"/docs/api":                         {"text/html; charset=utf-8", web.ReferencePolicy},
+		"/account/set-password":             {"text/html; charset=utf-8", web.PagePolicy},
+		"/assets/set-password.js":           {"text/javascript; charset=utf-8", web.PagePolicy},
 		"/assets/site.css":                  {"text/css; charset=utf-8", web.PagePolicy},
 		"/assets/api.js":                    {"text/javascript; charset=utf-8", web.PagePolicy},
 		"/assets/icon.svg":                  {"image/svg+xml", web.PagePolicy},
@@ -72,7 +74,7 @@ func TestPagesAndAssetsAreServedWithTheirTypeAndPolicy(t *testing.T) {
 func TestNothingElseIsServed(t *testing.T) {
 	t.Parallel()
 	handler := mounted()
-	for _, path := range []string{"/index.html", "/docs/api.html", "/docs", "/assets/", "/assets/swagger-ui/", "/assets/../web.go", "/web.go"} {
+	for _, path := range []string{"/index.html", "/docs/api.html", "/account/set-password.html", "/account/", "/docs", "/assets/", "/assets/swagger-ui/", "/assets/../web.go", "/web.go"} {
 		if answer := get(handler, path); answer.Code == http.StatusOK {
 			t.Errorf("%s: got %d", path, answer.Code)
 		}
@@ -85,7 +87,7 @@ func TestPagesHoldNothingThatTheirPolicyForbids(t *testing.T) {
 	handler := mounted()
 	forbidden := regexp.MustCompile(`(?i)<style|\sstyle=|\son[a-z]+=|<script>|javascript:|https?://|src="//|href="//`)
 	references := regexp.MustCompile(`(?:src|href)="(/assets/[^"]*)"`)
-	for _, page := range []string{"/", "/docs/api"} {
+	for _, page := range []string{"/", "/docs/api", "/account/set-password"} {
 		body := get(handler, page).Body.String()
 		if found := forbidden.FindString(body); found != "" {
 			t.Errorf("%s holds %q", page, found)

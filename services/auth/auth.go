@@ -25,6 +25,7 @@ import (
 	"github.com/buildify/core/services/auth/internal/app"
 	"github.com/buildify/core/services/auth/internal/callout"
 	"github.com/buildify/core/services/auth/internal/mail"
+	"github.com/buildify/core/services/auth/internal/passkey"
 	"github.com/buildify/core/services/auth/internal/password"
 	"github.com/buildify/core/services/auth/internal/secret"
 )
@@ -122,7 +123,7 @@ func (s *Service) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	s.follower, err = events.Follow(ctx, js, events.EventsStream, []string{events.UserChanged.Subject("*")}, s.apply,
+	s.follower, err = events.Follow(ctx, js, events.EventsStream, []string{events.UserChanged.Subject("*"), events.AuthPolicyChanged.Subject("*")}, s.apply,
 		func(err error) { s.deps.Telemetry.Log.Warn("auth: reading events", "error", err) })
 	if err != nil {
 		return err
@@ -150,6 +151,10 @@ func (s *Service) prepare(ctx context.Context) error {
 		s.cfg.PublicURL = &url.URL{Scheme: "http", Host: "localhost:8080"}
 	}
 	s.cfg.SigningKeyLifetime = cmp.Or(s.cfg.SigningKeyLifetime, 30*24*time.Hour)
+	passkeys, err := passkey.New(s.cfg.PublicURL)
+	if err != nil {
+		return err
+	}
 	box, err := secret.NewBox(s.cfg.Secret)
 	if err != nil {
 		return err
@@ -160,9 +165,10 @@ func (s *Service) prepare(ctx context.Context) error {
 	}
 	s.app = &app.App{
 		DB: s.deps.DB, Directory: s.directory, Box: box, Log: s.deps.Telemetry.Log,
-		Core: kit.NewClient(s.deps.NATS, s.deps.Telemetry), PublicURL: s.cfg.PublicURL,
+		Core: kit.NewClient(s.deps.NATS, s.deps.Telemetry), PublicURL: s.cfg.PublicURL, Passkeys: passkeys,
 		Hasher: password.NewHasher(hashers), KeyRevoked: s.disconnect,
 	}
+	tellHashing(s.deps.Telemetry.Metrics, s.app.Hasher)
 	s.prepareTokens(signer)
 	return s.prepareMail()
 }
@@ -178,14 +184,21 @@ func (s *Service) answerCallout() (err error) {
 	return err
 }
 
-// apply hears of changed users, by this replica or another.
+// apply hears of changed users and policies, by this replica or another.
 func (s *Service) apply(e events.Event) {
-	var member contract.Member
-	if err := json.Unmarshal(e.Data(), &member); err != nil {
+	var changed struct {
+		UserID   string `json:"user_id"`
+		TenantID string `json:"tenant_id"`
+	}
+	if err := json.Unmarshal(e.Data(), &changed); err != nil {
 		s.deps.Telemetry.Log.Error("auth: event not understood", "id", e.ID(), "error", err)
 		return
 	}
-	s.app.Changed(member.UserID)
+	if events.AuthPolicyChanged.Is(e) {
+		s.app.SignInPolicyChanged(changed.TenantID)
+		return
+	}
+	s.app.Changed(changed.UserID)
 }
 
 // disconnect closes a revoked key's connections to the bus. It is refused when

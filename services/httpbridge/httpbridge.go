@@ -36,6 +36,8 @@ type Config struct {
 	// tell in X-Forwarded-For or Forwarded where a request came from. Without
 	// them a request comes from whoever connects.
 	TrustedProxies []string
+	// Pages are further handlers, by pattern, such as development's outbox.
+	Pages map[string]http.Handler
 }
 
 // Service serves HTTP.
@@ -111,6 +113,9 @@ func (s *Service) handler(client *kit.Client, trusted origin.Trusted) (http.Hand
 	pages := web.Handler()
 	for _, pattern := range web.Patterns() {
 		mux.Handle(pattern, pages)
+	}
+	for pattern, page := range s.cfg.Pages {
+		mux.Handle(pattern, page)
 	}
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

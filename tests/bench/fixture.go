@@ -175,7 +175,7 @@ func (f *fixture) ask(random *rand.Rand, user string, codes []string, holds func
 // prepareModule gets the module its key, a person a token, and the module its
 // connection.
 func (f *fixture) prepareModule(ctx context.Context) error {
-	key, err := kit.Call(ctx, f.core.Client, contract.CreateKey, &contract.CreateKeyRequest{Module: module, Environment: "dev"})
+	key, err := kit.Call(ctx, f.core.Client, contract.CreateKey, &contract.CreateKeyRequest{Module: module, Environment: "dev", RateClass: "bulk"})
 	if err != nil {
 		return err
 	}

@@ -282,7 +282,7 @@ func untilRefused(begin time.Time, caller int, call func(int) error) time.Durati
 func (f *fixture) endedKeys(ctx context.Context, i *Identity) error {
 	var bus, http []time.Duration
 	for range endedKeys {
-		key, err := kit.Call(ctx, f.core.Client, contract.CreateKey, &contract.CreateKeyRequest{Module: module, Environment: "dev"})
+		key, err := kit.Call(ctx, f.core.Client, contract.CreateKey, &contract.CreateKeyRequest{Module: module, Environment: "dev", RateClass: "bulk"})
 		if err != nil {
 			return err
 		}

@@ -165,7 +165,7 @@ func TestARotatedKeyEndsWithItsOverlap(t *testing.T) {
 	old := newKey(t, s, c, func(*contract.CreateKeyRequest) {})
 	both, closed := callers(t, s, old)
 	require.Nil(t, getTenant(t, both["http"], c.Tenant.ID))
-	seconds := 3
+	seconds := 5
 	begin := time.Now()
 	made := stack.Do(t, s, contract.RotateKey, &contract.RotateKeyRequest{ID: old.ID, OverlapSeconds: &seconds})
 	after, _ := callers(t, s, made)
@@ -180,7 +180,7 @@ func TestARotatedKeyEndsWithItsOverlap(t *testing.T) {
 		}
 	}
 	end := begin.Add(time.Duration(seconds) * time.Second)
-	require.WithinRange(t, awaitClosed(t, closed), end.Add(-time.Second), end.Add(stack.Timeout), "credentials of the bus end on whole seconds")
+	require.WithinRange(t, awaitClosed(t, closed), end.Add(-2*time.Second), end.Add(stack.Timeout), "credentials of the bus end on whole seconds")
 	require.False(t, refusedOverHTTP(t, both["http"], c.Tenant.ID).Before(end))
 	for transport, caller := range after {
 		require.Nil(t, getTenant(t, caller, c.Tenant.ID), "the new one over "+transport)
@@ -191,14 +191,14 @@ func TestAnExpiringKeysConnectionIsClosed(t *testing.T) {
 	t.Parallel()
 	s := stack.OneProcess(t)
 	c := s.Company(t)
-	end := time.Now().Add(2500 * time.Millisecond)
+	end := time.Now().Add(5 * time.Second)
 	key := newKey(t, s, c, func(r *contract.CreateKeyRequest) { r.ExpiresAt = &end })
 	both, closed := callers(t, s, key)
 	for transport, caller := range both {
 		require.Nil(t, getTenant(t, caller, c.Tenant.ID), transport)
 	}
 	at := awaitClosed(t, closed)
-	t.Logf("closed %v after its end", at.Sub(end).Round(time.Millisecond))
+	t.Logf("closed %v before its end", end.Sub(at).Round(time.Millisecond))
 	refusedOverHTTP(t, both["http"], c.Tenant.ID)
 	_, err := s.ModuleBus(t, key.APIKey)
 	require.ErrorIs(t, err, nats.ErrAuthorization)
@@ -238,8 +238,8 @@ func TestATenantsAdministratorKeepsItsOwnKeys(t *testing.T) {
 	var made contract.CreateKeyResponse
 	require.NoError(t, json.Unmarshal(out, &made))
 	for spec, body := range map[*contract.Spec]string{
-		contract.CreateKey.Spec: create, contract.GetKey.Spec: `{"key_id":"` + made.ID + `"}`,
-		contract.RotateKey.Spec: `{"key_id":"` + made.ID + `"}`, contract.RevokeKey.Spec: `{"key_id":"` + made.ID + `"}`,
+		contract.CreateKey.Spec: create, contract.GetKey.Spec: `{"id":"` + made.ID + `"}`,
+		contract.RotateKey.Spec: `{"id":"` + made.ID + `"}`, contract.RevokeKey.Spec: `{"id":"` + made.ID + `"}`,
 	} {
 		_, refused := stranger.Call(t, spec, body)
 		require.NotNil(t, refused, spec.Name)
@@ -249,14 +249,14 @@ func TestATenantsAdministratorKeepsItsOwnKeys(t *testing.T) {
 		require.NotNil(t, refused, spec.Name)
 		require.Equal(t, contract.PermissionDenied, refused.Code, spec.Name)
 	}
-	_, refused = admin.Call(t, contract.GetKey.Spec, `{"key_id":"`+c.KeyID+`"}`)
+	_, refused = admin.Call(t, contract.GetKey.Spec, `{"id":"`+c.KeyID+`"}`)
 	require.NotNil(t, refused, "the module's key for every tenant is not the tenant's")
 	require.Equal(t, contract.NotFound, refused.Code)
 	both, closed := callers(t, s, &made)
 	for transport, caller := range both {
 		require.Nil(t, getTenant(t, caller, c.Tenant.ID), transport)
 	}
-	_, refused = admin.Call(t, contract.RevokeKey.Spec, `{"key_id":"`+made.ID+`"}`)
+	_, refused = admin.Call(t, contract.RevokeKey.Spec, `{"id":"`+made.ID+`"}`)
 	require.Nil(t, refused)
 	awaitClosed(t, closed)
 }

@@ -101,7 +101,7 @@ func testSDK(t *testing.T, s *stack.Stack) {
 		}
 	})
 	t.Run("a wrong key is told so", func(t *testing.T) {
-		for _, key := range wrongKeys(c.APIKey) {
+		for _, key := range wrongKeys(t, c.APIKey) {
 			if _, err := contract.ParseAPIKey(key); err != nil {
 				continue
 			}

@@ -48,13 +48,18 @@ func Processes(t testing.TB) *Stack {
 
 	s.PublicURL, s.SecretFile = "http://localhost:8080", filepath.Join(dir, "secret")
 	require.NoError(t, os.WriteFile(s.SecretFile, []byte("a secret of thirty-two bytes or more"), 0o600))
+	mailServer, mails := startMailServer(t)
+	s.Mails = mails
 	common := []string{"--nats-url", s.NATSURL, "--credentials", s.Credentials}
 	withDatabase := append([]string{"--database-url", s.DatabaseURL}, common...)
 	// Three by `buildify serve`, two by the services' own commands: the same
 	// command either way.
 	for name, p := range map[string]*Process{
-		"tenant":     {path: buildify, args: append([]string{"serve", "tenant"}, withDatabase...)},
-		"auth":       {path: buildify, args: append([]string{"serve", "auth", "--secret-file", s.SecretFile, "--public-url", s.PublicURL}, withDatabase...)},
+		"tenant": {path: buildify, args: append([]string{"serve", "tenant"}, withDatabase...)},
+		"auth": {path: buildify, args: append([]string{
+			"serve", "auth", "--secret-file", s.SecretFile, "--public-url", s.PublicURL,
+			"--smtp-server", "smtp://" + mailServer, "--mail-from", "Buildify <noreply@example.com>",
+		}, withDatabase...)},
 		"rbac":       {path: buildify, args: append([]string{"serve", "rbac"}, withDatabase...)},
 		"audit":      {path: Build(t, "github.com/buildify/core/services/audit/cmd/audit"), args: withDatabase},
 		"httpbridge": {path: Build(t, "github.com/buildify/core/services/httpbridge/cmd/httpbridge"), args: append([]string{"--http", "127.0.0.1:0"}, common...)},

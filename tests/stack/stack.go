@@ -34,6 +34,8 @@ type Stack struct {
 	// Credentials is the directory of the bus users' seeds, SecretFile holds the
 	// installation's secret.
 	Credentials, SecretFile string
+	// Mails are the e-mails that the core sent, the latest last.
+	Mails func(testing.TB) []Mail
 	// Processes are the services by name; none when all is one process.
 	Processes map[string]*Process
 }
@@ -65,7 +67,7 @@ func OneProcess(t testing.TB) *Stack {
 	t.Cleanup(func() { require.NoError(t, p.Stop()) })
 	s.HTTPURL, s.NATSURL, s.Credentials = p.HTTPURL, p.NATSURL, p.Credentials()
 	s.PublicURL = strings.Replace(p.HTTPURL, "127.0.0.1", "localhost", 1)
-	s.SecretFile = filepath.Join(data, "secret")
+	s.SecretFile, s.Mails = filepath.Join(data, "secret"), outbox(p.HTTPURL+platform.OutboxPath)
 	s.connectOperator(t)
 	return s
 }
@@ -112,7 +114,7 @@ func (s *Stack) Company(t testing.TB) *Company {
 	c := &Company{stack: s, Module: "m" + strings.ToLower(name)}
 	c.Tenant = *Do(t, s, contract.CreateTenant, &contract.CreateTenantRequest{Code: "T" + name, Name: "Company " + name})
 	c.EnableModule(t, c.Module, true)
-	key := Do(t, s, contract.CreateKey, &contract.CreateKeyRequest{Module: c.Module, Environment: "dev"})
+	key := Do(t, s, contract.CreateKey, &contract.CreateKeyRequest{Module: c.Module, Environment: "dev", RateClass: "bulk"})
 	c.APIKey, c.KeyID = key.APIKey, key.ID
 	c.PutRole(t, "administrator", "audit:events:read", "users:**", "keys:**", "policies:**", c.Module+":**")
 	c.PutRole(t, "reader", c.Module+":accounts:read")

@@ -11,6 +11,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -28,6 +29,10 @@ import (
 	"github.com/buildify/core/services/rbac"
 	"github.com/buildify/core/services/tenant"
 )
+
+// OutboxPath is where the bridge shows, on this machine only, the e-mails that
+// nobody is sent.
+const OutboxPath = "/dev/mail"
 
 // Config says where a platform listens and keeps its data.
 type Config struct {
@@ -61,6 +66,7 @@ type Platform struct {
 	stack     *process.Stack
 	url       func(user string) string
 	postgres  *pgserver.Server
+	auth      *auth.Service
 	bridge    *httpbridge.Service
 	http      net.Listener
 }
@@ -210,7 +216,9 @@ func (p *Platform) startServices(ctx context.Context) error {
 		{rbac.Name, func(d kit.Deps) (kit.Service, error) { return rbac.New(d), nil }},
 		{audit.Name, func(d kit.Deps) (kit.Service, error) { return audit.New(d), nil }},
 		{httpbridge.Name, func(d kit.Deps) (kit.Service, error) {
-			p.bridge = httpbridge.New(d, httpbridge.Config{Listener: p.http})
+			p.bridge = httpbridge.New(d, httpbridge.Config{
+				Listener: p.http, Pages: map[string]http.Handler{"GET " + OutboxPath: p.auth.Outbox()},
+			})
 			return p.bridge, nil
 		}},
 	} {
@@ -259,10 +267,11 @@ func (p *Platform) newAuth(ctx context.Context, deps kit.Deps) (kit.Service, err
 	}
 	issuer, issuerErr := natsserver.ReadSeed(p.Credentials(), natsserver.Issuer)
 	xkey, xkeyErr := natsserver.ReadSeed(p.Credentials(), natsserver.XKey)
-	return auth.New(deps, auth.Config{
+	p.auth = auth.New(deps, auth.Config{
 		Secret: secret, Callout: callout.NATS, System: system.NATS, Issuer: issuer, XKey: xkey,
-		PublicURL: p.publicURL(),
-	}), errors.Join(issuerErr, xkeyErr)
+		PublicURL: p.publicURL(), Outbox: true,
+	})
+	return p.auth, errors.Join(issuerErr, xkeyErr)
 }
 
 // Failed tells that a part that must not end has ended, and why.

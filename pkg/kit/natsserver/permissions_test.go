@@ -153,6 +153,8 @@ func TestSystemAndCalloutUsersDoTheirOneThing(t *testing.T) {
 	}
 	for subject, allowed := range map[string]*nats.Conn{
 		"_INBOX_system.>": system, "$SYS.REQ.USER.AUTH": callout, "$SYS.>": nil, ">": nil, "$SYS._INBOX.>": nil,
+		"$SYS.ACCOUNT.MODULES.DISCONNECT": system, "$SYS.ACCOUNT.$G.DISCONNECT": system, "$SYS.ACCOUNT.CLIENT.AUTH.ERR": callout,
+		"$SYS.ACCOUNT.CORE.DISCONNECT": nil, "$SYS.ACCOUNT.>": nil, "$SYS.SERVER.>": nil,
 	} {
 		for _, nc := range []*nats.Conn{system, callout} {
 			assert.Equal(t, nc == allowed, maySubscribe(t, nc, subject), "%s subscribes %s", nc.Opts.Name, subject)

@@ -138,6 +138,7 @@ func (d *dev) banner(out io.Writer, p *platform.Platform, state *demo.State, too
 	}
 	row("HTTP", p.HTTPURL)
 	row("Reference", p.HTTPURL+"/docs/api")
+	row("E-mails", p.HTTPURL+platform.OutboxPath)
 	row("NATS", p.NATSURL)
 	row("Operations", p.OpsURL+"/metrics")
 	row("Data", d.Data)

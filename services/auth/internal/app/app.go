@@ -5,7 +5,6 @@ import (
 	"context"
 	"log/slog"
 	"net/url"
-	"sync"
 
 	"github.com/jackc/pgx/v5"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/buildify/core/pkg/kit/outbox"
 	"github.com/buildify/core/pkg/kit/token"
 	"github.com/buildify/core/services/auth/internal/mail"
+	"github.com/buildify/core/services/auth/internal/passkey"
 	"github.com/buildify/core/services/auth/internal/password"
 	"github.com/buildify/core/services/auth/internal/secret"
 	"github.com/buildify/core/services/auth/internal/store/db"
@@ -35,6 +35,8 @@ type App struct {
 	Sessions Sessions
 	// Core calls other services.
 	Core *kit.Client
+	// Passkeys holds the ceremonies with browsers.
+	Passkeys *passkey.RelyingParty
 	// Mail takes what is to be sent to people.
 	Mail *mail.Queue
 	// PublicURL is where people and their browsers reach the platform.
@@ -48,6 +50,7 @@ type App struct {
 	KeyRevoked func(ctx context.Context, id string)
 
 	people     people
+	signIn     memory[contract.SignInPolicy]
 	chores     chores
 	keyUses    keyUses
 	refusals   refusals
@@ -159,47 +162,7 @@ func nullable(s string) *string {
 	return &s
 }
 
-// people remembers the users that verified tokens belong to. Events of
-// changed users empty it entry by entry.
-type people struct {
-	mu      sync.RWMutex
-	known   map[string]contract.UserInfo
-	changes uint64 // grows with each forget
-}
+// people remembers the users that verified tokens belong to.
+type people struct{ memory[contract.UserInfo] }
 
-// maxPeople bounds the memory, about 30 MB.
-const maxPeople = 100_000
-
-func (p *people) get(id string) (contract.UserInfo, bool) {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	user, ok := p.known[id]
-	return user, ok
-}
-
-func (p *people) mark() uint64 {
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return p.changes
-}
-
-// put remembers a user that was read after mark, unless a change was told
-// since: it might be older than that.
-func (p *people) put(user contract.UserInfo, mark uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.changes != mark {
-		return
-	}
-	if p.known == nil || len(p.known) >= maxPeople {
-		p.known = map[string]contract.UserInfo{}
-	}
-	p.known[user.ID] = user
-}
-
-func (p *people) forget(id string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.changes++
-	delete(p.known, id)
-}
+func (p *people) put(user contract.UserInfo, mark uint64) { p.memory.put(user.ID, user, mark) }

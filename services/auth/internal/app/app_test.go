@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -19,6 +20,7 @@ import (
 	"github.com/buildify/core/pkg/kit/directory"
 	"github.com/buildify/core/pkg/kit/kittest"
 	"github.com/buildify/core/pkg/kit/token"
+	"github.com/buildify/core/services/auth/internal/passkey"
 	"github.com/buildify/core/services/auth/internal/password"
 	"github.com/buildify/core/services/auth/internal/secret"
 )
@@ -64,9 +66,13 @@ func newWorld(t testing.TB) *world {
 	db, box := open(t, kittest.Database(t, migrate)), newBox(t, "a")
 	signer, err := NewSigner(bounded(t), db, box)
 	require.NoError(t, err)
+	public := &url.URL{Scheme: "https", Host: "core.example.com"}
+	passkeys, err := passkey.New(public)
+	require.NoError(t, err)
 	w := &world{tenant: kit.NewID(), App: &App{
 		DB: db, Directory: directory.New(nil), Box: box, Signer: signer, Hasher: password.NewHasher(2),
 		Keys: SigningKeys{KeySet: keySet(db), Signer: signer}, Log: slog.New(slog.DiscardHandler),
+		PublicURL: public, Passkeys: passkeys,
 	}}
 	w.Verifier = token.NewVerifier(w.Keys.KeySet)
 	w.Sessions = &sessions{app: w.App, ended: map[string]bool{}}
@@ -136,12 +142,12 @@ func TestAPersonWhoChangedMeanwhileIsNotRemembered(t *testing.T) {
 	_, ok = p.get("u")
 	require.False(t, ok)
 
-	p.known = make(map[string]contract.UserInfo, maxPeople)
-	for i := range maxPeople {
+	p.known = make(map[string]contract.UserInfo, maxRemembered)
+	for i := range maxRemembered {
 		p.known[fmt.Sprint(i)] = contract.UserInfo{}
 	}
 	p.put(user, p.mark())
-	require.LessOrEqual(t, len(p.known), maxPeople)
+	require.LessOrEqual(t, len(p.known), maxRemembered)
 	_, ok = p.get("u")
 	require.True(t, ok)
 }

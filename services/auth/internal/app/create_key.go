@@ -18,6 +18,9 @@ const standardRate = "standard"
 
 // CreateKey answers auth.create_key.
 func (a *App) CreateKey(ctx context.Context, r *contract.CreateKeyRequest) (*contract.CreateKeyResponse, error) {
+	if contract.ReservedModule(r.Module) {
+		return nil, contract.Invalid("module", "%q is a name of the platform itself", r.Module)
+	}
 	operations, err := parseOperations(r.Operations)
 	if err != nil {
 		return nil, err

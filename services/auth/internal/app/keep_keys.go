@@ -37,7 +37,7 @@ func (a *App) KeepKeys(ctx context.Context) {
 
 func (a *App) keep(ctx context.Context, what string, work func(context.Context) error) {
 	if err := work(ctx); err != nil && ctx.Err() == nil {
-		a.Log.Warn("auth: "+what+"; will try again", "error", err)
+		a.Log.Warn("auth: keys not kept; will try again", "work", what, "error", err)
 	}
 }
 
@@ -49,7 +49,8 @@ func (a *App) warnOfKeys(ctx context.Context) error {
 			rows, err := q.WarnOfKeys(ctx)
 			more = len(rows) > 0
 			for i := 0; i < len(rows) && err == nil; i++ {
-				row, warning := rows[i], events.Event{}
+				row := rows[i]
+				var warning events.Event
 				warning, err = keyEvent(ctx, events.KeyExpiring, row.Tenants, events.KeyChange{
 					ID: row.ID, Module: row.Module, ExpiresAt: row.ExpiresAt, Reason: fmt.Sprintf("ends within %d days", *row.WarnedDays),
 				})

@@ -12,9 +12,12 @@ import (
 // ListKeys answers auth.list_keys.
 func (a *App) ListKeys(ctx context.Context, r *contract.ListKeysRequest) (*contract.ListKeysResponse, error) {
 	limit := cmp.Or(r.Limit, 50)
-	query := db.ListKeysParams{Module: r.Module, Status: r.Status, BeforeAt: time.Now().AddDate(1, 0, 0), Page: int32(limit + 1)} //nolint:gosec // 500 at most
+	query := db.ListKeysParams{Module: r.Module, Status: r.Status, BeforeAt: time.Now().AddDate(1, 0, 0), Page: int32(limit + 1)}
+	response := &contract.ListKeysResponse{Items: []contract.Key{}}
 	if ring := keyringOf(ctx); !ring.all {
-		query.Tenant = ring.tenant
+		if query.Tenant = ring.tenant; query.Tenant == "" {
+			return response, nil // to the query, no tenant would be all of them
+		}
 	}
 	if r.Cursor != "" {
 		var err error
@@ -22,7 +25,6 @@ func (a *App) ListKeys(ctx context.Context, r *contract.ListKeysRequest) (*contr
 			return nil, err
 		}
 	}
-	response := &contract.ListKeysResponse{Items: []contract.Key{}}
 	err := a.read(ctx, func(q *db.Queries) error {
 		rows, err := q.ListKeys(ctx, query)
 		if len(rows) > limit {

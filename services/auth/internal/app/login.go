@@ -70,7 +70,6 @@ func (a *App) accountOf(ctx context.Context, email string) (user db.AuthUser, er
 // refusal is why a login fails, for the audit trail only; empty when it does
 // not.
 func (a *App) refusal(user db.AuthUser, match bool) string {
-	tenant, _ := a.Directory.Tenant(value(user.TenantID))
 	switch {
 	case user.ID == "":
 		return "unknown account"
@@ -78,6 +77,14 @@ func (a *App) refusal(user db.AuthUser, match bool) string {
 		return "no password set"
 	case !match:
 		return "wrong password"
+	}
+	return a.barred(user)
+}
+
+// barred is why an account may not log in by whatever means; empty when it may.
+func (a *App) barred(user db.AuthUser) string {
+	tenant, _ := a.Directory.Tenant(value(user.TenantID))
+	switch {
 	case user.DisabledAt != nil:
 		return "account disabled"
 	case !user.Platform && !tenant.IsActive:

@@ -14,8 +14,9 @@ import (
 // sweepInterval is how often is removed what nobody asks for any more.
 const sweepInterval = time.Hour
 
-// KeepSwept removes sessions that ended or expired a month ago, and counts of
-// failed attempts that are forgotten, now and then until ctx ends. Replicas do
+// KeepSwept removes sessions that ended or expired a month ago, challenges that
+// nobody met, and counts of failed attempts that are forgotten, now and then
+// until ctx ends. Replicas do
 // it beside each other.
 func (a *App) KeepSwept(ctx context.Context) {
 	ticker := time.NewTicker(sweepInterval)
@@ -35,6 +36,7 @@ func (a *App) KeepSwept(ctx context.Context) {
 func (a *App) sweep(ctx context.Context) error {
 	return errors.Join(
 		a.sweepBatches(ctx, func(ctx context.Context, q *db.Queries) (int64, error) { return q.SweepSessions(ctx) }),
+		a.sweepBatches(ctx, func(ctx context.Context, q *db.Queries) (int64, error) { return q.SweepChallenges(ctx) }),
 		a.sweepBatches(ctx, a.throttle().Sweep),
 	)
 }

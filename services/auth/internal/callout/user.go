@@ -29,8 +29,9 @@ func (r *Responder) user(nkey string, key contract.APIKey, grant Grant, now time
 		return nil, fmt.Errorf("the grant is for key %q of module %q", grant.KeyID, grant.Module)
 	}
 	expires := now.Add(r.cfg.TTL)
-	if !grant.Expires.IsZero() && grant.Expires.Before(expires) {
-		expires = grant.Expires
+	// The server counts whole seconds and ends a connection up to one late.
+	if last := grant.Expires.Add(-time.Second); !grant.Expires.IsZero() && last.Before(expires) {
+		expires = last
 	}
 	if expires.Unix() <= now.Unix() {
 		return nil, ErrRefused

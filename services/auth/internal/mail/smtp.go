@@ -76,18 +76,28 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 	if err != nil {
 		return errors.Join(ErrRefused, err)
 	}
+	ctx, cancel := context.WithTimeout(ctx, sendTime)
+	defer cancel()
+	done := make(chan error, 1)
+	// The library minds its own timeout, but not ctx once it has dialled.
+	go func() { done <- s.deliver(ctx, message) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("mail server: %w", ctx.Err())
+	}
+}
+
+func (s *SMTP) deliver(ctx context.Context, message *gomail.Msg) error {
 	client, err := gomail.NewClient(s.host, s.options...)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, sendTime)
-	defer cancel()
 	connection, err := client.DialToSMTPClientWithContext(ctx)
 	if err != nil {
 		return fmt.Errorf("mail server: %w", err)
 	}
-	// The library does not look at ctx again.
-	defer context.AfterFunc(ctx, func() { _ = connection.UpdateDeadline(-time.Second) })()
 	err = client.SendWithSMTPClient(connection, message)
 	// Once the server took the message, a connection that ends badly is no
 	// reason to send it again.

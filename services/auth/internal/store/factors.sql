@@ -22,7 +22,7 @@ WHERE user_id = @user_id AND confirmed_at IS NOT NULL AND last_counter < @counte
 
 -- name: AddRecoveryCodes :exec
 INSERT INTO auth.recovery_codes (user_id, tenant_id, mac)
-SELECT @user_id, sqlc.narg(tenant_id), unnest(@macs::bytea[]);
+SELECT @user_id::uuid, sqlc.narg(tenant_id)::uuid, unnest(@macs::bytea[]);
 
 -- name: SpendRecoveryCode :execrows
 UPDATE auth.recovery_codes SET used_at = now() WHERE user_id = $1 AND mac = $2 AND used_at IS NULL;
@@ -56,7 +56,7 @@ VALUES (@mac, @purpose, @user_id, @sealed, clock_timestamp() + make_interval(sec
 
 -- name: Challenge :one
 SELECT * FROM auth.challenges
-WHERE mac = @mac AND purpose = @purpose AND attempts < @most AND expires_at > clock_timestamp();
+WHERE mac = @mac AND purpose = @purpose AND expires_at > clock_timestamp();
 
 -- name: TryChallenge :one
 UPDATE auth.challenges SET attempts = attempts + 1

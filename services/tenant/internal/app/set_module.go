@@ -12,6 +12,9 @@ import (
 
 // SetModule answers tenant.set_module.
 func (a *App) SetModule(ctx context.Context, r *contract.SetTenantModuleRequest) (*contract.Activation, error) {
+	if contract.ReservedModule(r.ModuleName) {
+		return nil, contract.Invalid("module_name", "%q is a name of the platform itself", r.ModuleName)
+	}
 	id := kit.UUID(r.TenantID)
 	var activation contract.Activation
 	err := a.change(ctx, id, func(q *db.Queries) (events.Event, error) {

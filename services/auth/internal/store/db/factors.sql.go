@@ -69,7 +69,7 @@ func (q *Queries) AddPasskey(ctx context.Context, arg AddPasskeyParams) (AuthPas
 
 const addRecoveryCodes = `-- name: AddRecoveryCodes :exec
 INSERT INTO auth.recovery_codes (user_id, tenant_id, mac)
-SELECT $1, $2, unnest($3::bytea[])
+SELECT $1::uuid, $2::uuid, unnest($3::bytea[])
 `
 
 type AddRecoveryCodesParams struct {
@@ -125,17 +125,16 @@ func (q *Queries) BeginTOTP(ctx context.Context, arg BeginTOTPParams) (int64, er
 
 const challenge = `-- name: Challenge :one
 SELECT mac, purpose, user_id, sealed, attempts, created_at, expires_at FROM auth.challenges
-WHERE mac = $1 AND purpose = $2 AND attempts < $3 AND expires_at > clock_timestamp()
+WHERE mac = $1 AND purpose = $2 AND expires_at > clock_timestamp()
 `
 
 type ChallengeParams struct {
 	Mac     []byte
 	Purpose string
-	Most    int32
 }
 
 func (q *Queries) Challenge(ctx context.Context, arg ChallengeParams) (AuthChallenge, error) {
-	row := q.db.QueryRow(ctx, challenge, arg.Mac, arg.Purpose, arg.Most)
+	row := q.db.QueryRow(ctx, challenge, arg.Mac, arg.Purpose)
 	var i AuthChallenge
 	err := row.Scan(
 		&i.Mac,
