@@ -51,13 +51,13 @@ func as[Req, Resp any](t *testing.T, w *world, token string, op contract.Operati
 	return response
 }
 
-// refused is as for what must fail with the code.
-func (w *world) refused(t *testing.T, code contract.Code, token string, spec *contract.Spec, r fields) *contract.Error {
+// refused is as for what must fail with the code; it returns the field at fault.
+func (w *world) refused(t *testing.T, code contract.Code, token string, spec *contract.Spec, r fields) (field string) {
 	t.Helper()
 	_, refused := stack.HTTPCaller{URL: w.s.HTTPURL, Bearer: token}.Call(t, spec, r.body())
 	require.NotNil(t, refused, spec.Name)
 	require.Equal(t, code, refused.Code, refused.Error())
-	return refused
+	return refused.Field
 }
 
 // byModule asks as a module with its key.
@@ -74,8 +74,8 @@ func testInvitation(t *testing.T, w *world) {
 	require.Equal(t, "invited", made.Status)
 	w.refused(t, contract.Unauthenticated, "", contract.Login.Spec, credentials(u))
 	link := w.s.LinkToken(t, u.Email)
-	weak := w.refused(t, contract.InvalidArgument, "", contract.ConfirmPasswordReset.Spec, fields{"token": link, "new_password": "short"})
-	require.Equal(t, "new_password", weak.Field)
+	field := w.refused(t, contract.InvalidArgument, "", contract.ConfirmPasswordReset.Spec, fields{"token": link, "new_password": "short"})
+	require.Equal(t, "new_password", field)
 	as(t, w, "", contract.ConfirmPasswordReset, fields{"token": link, "new_password": u.Password})
 	w.refused(t, contract.Unauthenticated, "", contract.ConfirmPasswordReset.Spec, fields{"token": link, "new_password": rand.Text()})
 

@@ -118,8 +118,8 @@ func (a *App) tenant(ctx context.Context, requested contract.ID) (string, error)
 	default:
 		return "", contract.Missing("tenant")
 	}
-	if _, ok := a.Directory.Tenant(named); !ok {
-		return "", contract.Missing("tenant")
+	if _, known := a.Directory.Tenant(named); !known { // made a moment ago, perhaps
+		return named, a.Directory.AwaitTenant(ctx, named)
 	}
 	return named, nil
 }

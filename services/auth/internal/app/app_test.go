@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/buildify/core/pkg/contract"
@@ -21,6 +22,7 @@ import (
 	"github.com/buildify/core/pkg/kit/kittest"
 	"github.com/buildify/core/pkg/kit/token"
 	"github.com/buildify/core/services/auth/internal/passkey"
+	"github.com/buildify/core/services/auth/internal/mail"
 	"github.com/buildify/core/services/auth/internal/password"
 	"github.com/buildify/core/services/auth/internal/secret"
 )
@@ -57,6 +59,7 @@ func newBox(t testing.TB, letter string) *secret.Box {
 type world struct {
 	*App
 	tenant    string
+	letters   *mail.Outbox
 	committed atomic.Int64
 	revoked   []string
 }
@@ -74,6 +77,9 @@ func newWorld(t testing.TB) *world {
 		Keys: SigningKeys{KeySet: keySet(db), Signer: signer}, Log: slog.New(slog.DiscardHandler),
 		PublicURL: public, Passkeys: passkeys,
 	}}
+	w.letters = mail.NewOutbox(w.Log)
+	w.Mail = mail.NewQueue(db, box, w.letters, w.Log, prometheus.NewRegistry())
+	t.Cleanup(w.Finish)
 	w.Verifier = token.NewVerifier(w.Keys.KeySet)
 	w.Sessions = &sessions{app: w.App, ended: map[string]bool{}}
 	w.Committed = func() { w.committed.Add(1) }

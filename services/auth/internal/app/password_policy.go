@@ -89,9 +89,12 @@ func (a *App) newPassword(ctx context.Context, user db.AuthUser, field, plain st
 	return hash, busy(err)
 }
 
-// notUsedBefore compares with the current password, always, and with as many
-// earlier ones as the policy says.
+// notUsedBefore compares with the current password, always, or with the one
+// that a reset ended, and with as many earlier ones as the policy says.
 func (a *App) notUsedBefore(ctx context.Context, user db.AuthUser, history int, field, plain string) error {
+	if user.PasswordHash == "" {
+		history = max(history, 1)
+	}
 	var earlier []string
 	err := a.read(ctx, func(q *db.Queries) (err error) {
 		earlier, err = q.LastPasswords(ctx, db.LastPasswordsParams{UserID: user.ID, Limit: int32(history)})

@@ -142,11 +142,13 @@ func notOneself(ctx context.Context, user db.AuthUser, verb string) error {
 }
 
 // newAddress is an e-mail address as accounts hold it. One that is more than a
-// bare address is refused.
+// bare address, or whose domain cannot be one, is refused.
 func newAddress(raw string) (string, error) {
 	email := normaliseEmail(raw)
 	parsed, err := mail.ParseAddress(email)
-	if err != nil || parsed.Address != email || len(email) > 254 {
+	_, domain, _ := strings.Cut(email, "@")
+	_, domainErr := idna.Lookup.ToASCII(domain)
+	if err != nil || domainErr != nil || parsed.Address != email || len(email) > 254 {
 		return "", contract.Invalid("email", "must be a bare address such as anna@example.com")
 	}
 	return email, nil

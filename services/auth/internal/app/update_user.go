@@ -22,7 +22,7 @@ func (a *App) UpdateUser(ctx context.Context, r *contract.UpdateUserRequest) (*c
 		return nil, contract.Invalid("username", "must not be blank; leave it out to keep the one there is")
 	}
 	named := &contract.UserRequest{TenantID: r.TenantID, UserID: r.UserID}
-	detail, err := a.administer(ctx, named, "updated", func(q *db.Queries, user db.AuthUser) ([]string, []events.Event, error) {
+	detail, err := a.administer(ctx, named, "updated", func(q *db.Queries, user db.AuthUser) (fields []string, happened []events.Event, err error) {
 		if r.Revision != 0 && r.Revision != user.Revision {
 			return nil, nil, &contract.Error{
 				Code: contract.Conflict, Field: "revision", Message: "the user has changed since; read them again",
@@ -31,7 +31,6 @@ func (a *App) UpdateUser(ctx context.Context, r *contract.UpdateUserRequest) (*c
 		wanted := db.UpdateUserParams{
 			ID: user.ID, Email: user.Email, Username: user.Username, Name: user.Name, MustChangePassword: user.MustChangePassword,
 		}
-		var fields []string
 		put := func(name string, field, value *string) {
 			if value != nil && strings.TrimSpace(*value) != *field {
 				*field, fields = strings.TrimSpace(*value), append(fields, name)
@@ -48,7 +47,12 @@ func (a *App) UpdateUser(ctx context.Context, r *contract.UpdateUserRequest) (*c
 				return nil, nil, err
 			}
 		}
-		return fields, nil, q.UpdateUser(ctx, wanted)
+		if wanted.MustChangePassword && !user.MustChangePassword { // at the next login, which is to be soon
+			if _, happened, err = a.endSessions(ctx, q, user, "", "password to be changed"); err != nil {
+				return nil, nil, err
+			}
+		}
+		return fields, happened, q.UpdateUser(ctx, wanted)
 	})
 	return detail, duplicateAddress(err)
 }

@@ -110,7 +110,7 @@ func operation(spec *contract.Spec, registry huma.Registry, problem *huma.Schema
 	op.Parameters = parameters
 	if body != nil {
 		op.RequestBody = &huma.RequestBody{
-			Required: true, Content: map[string]*huma.MediaType{"application/json": {Schema: body}},
+			Required: len(registry.SchemaFromRef(body.Ref).Required) > 0, Content: map[string]*huma.MediaType{"application/json": {Schema: body}},
 		}
 	}
 	return op

@@ -22,7 +22,7 @@ import (
 type binder struct {
 	path, query map[string]field // by name in the path or query
 	hasBody     bool             // whether there may be one
-	needsBody   bool             // whether anything is asked for that only a body can hold
+	needsBody   bool             // whether something must be said that only a body can hold
 }
 
 type field struct {
@@ -34,7 +34,7 @@ func newBinder(spec *contract.Spec) *binder {
 	b := &binder{path: map[string]field{}, query: map[string]field{}}
 	for i := range spec.Request.NumField() {
 		f := spec.Request.Field(i)
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
 		path, query := f.Tag.Get("path"), f.Tag.Get("query")
 		if path != "" {
 			b.path[path] = field{name, f.Type.Kind()}
@@ -42,7 +42,7 @@ func newBinder(spec *contract.Spec) *binder {
 		if query != "" {
 			b.query[query] = field{name, f.Type.Kind()}
 		}
-		b.needsBody = b.needsBody || path == "" && query == ""
+		b.needsBody = b.needsBody || path == "" && query == "" && options != "omitempty"
 	}
 	b.hasBody = spec.Method != http.MethodGet && spec.Method != http.MethodDelete
 	return b
