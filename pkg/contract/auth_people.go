@@ -96,11 +96,7 @@ type UpdateUserRequest struct {
 	Revision           int64   `json:"revision,omitempty" doc:"When given, the user must still be at it; conflict otherwise."`
 }
 
-func userVerb(verb, permission, summary string, errors ...Code) Operation[UserRequest, UserDetail] {
-	name := map[string]string{
-		"disable": "auth.disable_user", "enable": "auth.enable_user", "unlock": "auth.unlock_user", "invite": "auth.invite_user",
-		"reset-password": "auth.reset_user_password", "end-sessions": "auth.end_user_sessions", "reset-factors": "auth.reset_user_factors",
-	}[verb]
+func userVerb(name, verb, permission, summary string, errors ...Code) Operation[UserRequest, UserDetail] {
 	return Register[UserRequest, UserDetail](Spec{
 		Name: name, Method: "POST", Path: "/api/v1/users/{user_id}/" + verb,
 		Access: User | Internal, Permission: permission, Audit: AuditMutation,
@@ -111,19 +107,19 @@ func userVerb(verb, permission, summary string, errors ...Code) Operation[UserRe
 // What an administrator does with a person's account.
 var (
 	// DisableUser keeps a person out; their sessions end at once.
-	DisableUser = userVerb("disable", "users:update:tenant", "Disables a user: no login, and every session ends at once.", Conflict)
+	DisableUser = userVerb("auth.disable_user", "disable", "users:update:tenant", "Disables a user: no login, and every session ends at once.", Conflict)
 	// EnableUser lets a disabled person in again.
-	EnableUser = userVerb("enable", "users:update:tenant", "Enables a disabled user.")
+	EnableUser = userVerb("auth.enable_user", "enable", "users:update:tenant", "Enables a disabled user.")
 	// UnlockUser forgets a person's failed logins.
-	UnlockUser = userVerb("unlock", "users:update:tenant", "Forgets a user's failed logins, so that no delay is left.")
+	UnlockUser = userVerb("auth.unlock_user", "unlock", "users:update:tenant", "Forgets a user's failed logins, so that no delay is left.")
 	// InviteUser sends the link by which a person sets their first password.
-	InviteUser = userVerb("invite", "users:create:tenant", "Sends an invited user the link to set a password again.", Conflict)
+	InviteUser = userVerb("auth.invite_user", "invite", "users:create:tenant", "Sends an invited user the link to set a password again.", Conflict)
 	// ResetUserPassword ends a person's password and sends a link to set one.
-	ResetUserPassword = userVerb("reset-password", "users:update:tenant", "Ends a user's password and sessions and sends the link to set a new one.")
+	ResetUserPassword = userVerb("auth.reset_user_password", "reset-password", "users:update:tenant", "Ends a user's password and sessions and sends the link to set a new one.")
 	// EndUserSessions logs a person out everywhere.
-	EndUserSessions = userVerb("end-sessions", "users:update:tenant", "Ends all of a user's sessions at once.")
+	EndUserSessions = userVerb("auth.end_user_sessions", "end-sessions", "users:update:tenant", "Ends all of a user's sessions at once.")
 	// ResetUserFactors removes a person's second factors.
-	ResetUserFactors = userVerb("reset-factors", "users:update:tenant", "Removes a user's second factors and passkeys and ends their sessions.")
+	ResetUserFactors = userVerb("auth.reset_user_factors", "reset-factors", "users:update:tenant", "Removes a user's second factors and passkeys and ends their sessions.")
 )
 
 // DeleteUser removes a person; their tokens stop working at once.

@@ -22,6 +22,7 @@ import (
 	"github.com/buildify/core/pkg/kit/directory"
 	"github.com/buildify/core/pkg/kit/outbox"
 	"github.com/buildify/core/pkg/kit/revocation"
+	"github.com/buildify/core/pkg/kit/token"
 	"github.com/buildify/core/services/auth/internal/app"
 	"github.com/buildify/core/services/auth/internal/callout"
 	"github.com/buildify/core/services/auth/internal/mail"
@@ -41,6 +42,9 @@ const hashers = 2
 // who log in together are served within a login's time, one after the other.
 const waiting = 256
 
+// DefaultSigningKeyLifetime is how long a key signs access tokens.
+const DefaultSigningKeyLifetime = 30 * 24 * time.Hour
+
 // Config is what auth needs beside what every service does.
 type Config struct {
 	// Secret is the installation's secret, at least 32 bytes: it peppers API
@@ -53,8 +57,11 @@ type Config struct {
 	// PublicURL is where people and their browsers reach the platform: links in
 	// e-mails and passkeys are made for it.
 	PublicURL *url.URL
+	// AccessTokenLifetime of people's tokens, from a second to token.Lifetime,
+	// which it is when zero.
+	AccessTokenLifetime time.Duration
 	// SigningKeyLifetime is how long a key signs tokens before a new one takes
-	// over; 30 days when zero.
+	// over, an hour at least; DefaultSigningKeyLifetime when zero.
 	SigningKeyLifetime time.Duration
 	// SMTPServer takes e-mails, smtp://user:password@host:587 (with STARTTLS) or
 	// smtps://…; MailFrom is whom they are from. Without a server they wait for
@@ -150,7 +157,14 @@ func (s *Service) prepare(ctx context.Context) error {
 	if s.cfg.PublicURL == nil {
 		s.cfg.PublicURL = &url.URL{Scheme: "http", Host: "localhost:8080"}
 	}
-	s.cfg.SigningKeyLifetime = cmp.Or(s.cfg.SigningKeyLifetime, 30*24*time.Hour)
+	s.cfg.SigningKeyLifetime = cmp.Or(s.cfg.SigningKeyLifetime, DefaultSigningKeyLifetime)
+	s.cfg.AccessTokenLifetime = cmp.Or(s.cfg.AccessTokenLifetime, token.Lifetime)
+	if s.cfg.AccessTokenLifetime < time.Second || s.cfg.AccessTokenLifetime > token.Lifetime {
+		return fmt.Errorf("--access-token-lifetime: from 1s to %s: verifiers remember ended sessions for that long", token.Lifetime)
+	}
+	if s.cfg.SigningKeyLifetime < time.Hour {
+		return errors.New("--signing-key-lifetime: an hour at least")
+	}
 	passkeys, err := passkey.New(s.cfg.PublicURL)
 	if err != nil {
 		return err
@@ -163,6 +177,7 @@ func (s *Service) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	signer.Lifetime = s.cfg.AccessTokenLifetime
 	s.app = &app.App{
 		DB: s.deps.DB, Directory: s.directory, Box: box, Log: s.deps.Telemetry.Log,
 		Core: kit.NewClient(s.deps.NATS, s.deps.Telemetry), PublicURL: s.cfg.PublicURL, Passkeys: passkeys,

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"time"
 
 	"github.com/nats-io/nkeys"
 	"github.com/spf13/cobra"
@@ -15,17 +16,21 @@ import (
 	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/pkg/kit/natsconn"
 	"github.com/buildify/core/pkg/kit/process"
+	"github.com/buildify/core/pkg/kit/token"
 )
 
 // Command runs the service as a process of its own.
 func Command() *cobra.Command {
 	var secretFile, publicURL, smtpServer, mailFrom string
+	var tokenLifetime, keyLifetime time.Duration
 	return process.Command(process.Spec{
 		Name: Name, Short: "Run service auth: it knows people and keys, and admits to the bus", Database: true,
 		Flags: func(fs *pflag.FlagSet) {
 			fs.StringVar(&secretFile, "secret-file", "", "file with the installation's secret, at least 32 bytes")
 			fs.StringVar(&publicURL, "public-url", "http://localhost:8080", "where people's browsers reach the platform: links in e-mails and passkeys are made for it")
 			fs.StringVar(&smtpServer, "smtp-server", "", "where e-mails go, such as smtps://user:password@mail.example.com; without it they wait, a day at most")
+			fs.DurationVar(&tokenLifetime, "access-token-lifetime", token.Lifetime, "how long people's access tokens live, 15 minutes at most")
+			fs.DurationVar(&keyLifetime, "signing-key-lifetime", DefaultSigningKeyLifetime, "how long a key signs access tokens before a new one takes over")
 			fs.StringVar(&mailFrom, "mail-from", "", "whom e-mails are from, such as \"Buildify <noreply@example.com>\"")
 		},
 		New: func(ctx context.Context, env *process.Env) (kit.Service, error) {
@@ -39,6 +44,7 @@ func Command() *cobra.Command {
 			cfg, err := configFrom(ctx, env)
 			cfg.Secret = bytes.TrimSpace(secret)
 			cfg.SMTPServer, cfg.MailFrom = smtpServer, mailFrom
+			cfg.AccessTokenLifetime, cfg.SigningKeyLifetime = tokenLifetime, keyLifetime
 			var urlErr error
 			cfg.PublicURL, urlErr = parsePublicURL(publicURL)
 			return New(env.Deps, cfg), errors.Join(err, urlErr)

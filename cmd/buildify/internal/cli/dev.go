@@ -144,6 +144,7 @@ func (d *dev) banner(out io.Writer, p *platform.Platform, state *demo.State, too
 	row("Data", d.Data)
 	row("Tenant", state.Tenant.Code, state.Tenant.ID)
 	row("Administrator", state.Admin.Email, state.Admin.Password)
+	row("Platform admin", state.Platform.Email, state.Platform.Password)
 	for _, m := range state.Modules {
 		row("Module "+m.Name, m.APIKey)
 	}

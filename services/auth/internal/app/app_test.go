@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,8 +22,8 @@ import (
 	"github.com/buildify/core/pkg/kit/directory"
 	"github.com/buildify/core/pkg/kit/kittest"
 	"github.com/buildify/core/pkg/kit/token"
-	"github.com/buildify/core/services/auth/internal/passkey"
 	"github.com/buildify/core/services/auth/internal/mail"
+	"github.com/buildify/core/services/auth/internal/passkey"
 	"github.com/buildify/core/services/auth/internal/password"
 	"github.com/buildify/core/services/auth/internal/secret"
 )
@@ -60,6 +61,7 @@ type world struct {
 	*App
 	tenant    string
 	letters   *mail.Outbox
+	sending   sync.Once // of what the queue holds
 	committed atomic.Int64
 	revoked   []string
 }

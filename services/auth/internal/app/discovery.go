@@ -23,6 +23,6 @@ func (a *App) Discovery(context.Context, *contract.DiscoveryRequest) (*contract.
 		ClaimsSupported:      []string{"iss", "aud", "sub", "tid", "sid", "jti", "iat", "exp", "scope"},
 		AccessTokenAudience:  token.Audience,
 		ModuleAudiencePrefix: token.ModuleAudiencePrefix,
-		AccessTokenLifetime:  int(token.Lifetime.Seconds()),
+		AccessTokenLifetime:  int(a.Signer.Lifetime.Seconds()),
 	}, nil
 }

@@ -25,7 +25,7 @@ func (a *App) ListUsers(ctx context.Context, r *contract.ListUsersRequest) (*con
 		limit = 50
 	}
 	params := db.ListUsersParams{
-		TenantID: nullable(tenant), Status: r.Status, Pattern: pattern(r.Search), AfterID: uuid.Nil.String(), Page: int32(limit) + 1,
+		TenantID: nullable(tenant), Status: r.Status, Patterns: patterns(r.Search), AfterID: uuid.Nil.String(), Page: int32(limit) + 1,
 	}
 	if r.Cursor != "" {
 		if params.AfterEmail, params.AfterID, err = readUserCursor(r.Cursor); err != nil {

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/base64"
@@ -158,16 +159,16 @@ func (a *App) DeletePasskey(ctx context.Context, r *contract.DeletePasskeyReques
 // passkeyPerson is an account as browsers and their authenticators know it: by
 // the bytes of its id, which say nothing about the person.
 func (a *App) passkeyPerson(ctx context.Context, q *db.Queries, user db.AuthUser) (passkey.Person, error) {
-	handle, err := uuid.Parse(user.ID)
+	handle, err := userHandle(user.ID)
 	if err != nil {
-		return passkey.Person{}, fmt.Errorf("user id: %w", err)
+		return passkey.Person{}, err
 	}
 	rows, err := q.ListPasskeys(ctx, user.ID)
 	if err != nil {
 		return passkey.Person{}, err
 	}
 	person := passkey.Person{
-		Handle: handle[:], Name: user.Email, DisplayName: cmp.Or(user.Name, user.Username, user.Email),
+		Handle: handle, Name: user.Email, DisplayName: cmp.Or(user.Name, user.Username, user.Email),
 	}
 	for _, row := range rows {
 		person.Passkeys = append(person.Passkeys, passkey.Passkey{ID: row.ID, Record: row.Credential})
@@ -175,13 +176,18 @@ func (a *App) passkeyPerson(ctx context.Context, q *db.Queries, user db.AuthUser
 	return person, nil
 }
 
+func userHandle(user string) ([]byte, error) {
+	id, err := uuid.Parse(user)
+	if err != nil {
+		return nil, fmt.Errorf("user id: %w", err)
+	}
+	return id[:], nil
+}
+
 // claimant is whose passkey an answer names; empty where nobody has it, or
 // another than the answer says. It proves nothing.
 func claimant(ctx context.Context, q *db.Queries, answer []byte) (user string, err error) {
-	id, handle, err := passkey.Claimed(answer)
-	if err != nil {
-		return "", nil // as good as a passkey that nobody has
-	}
+	id, handle := passkey.Claimed(answer)
 	owner, err := q.PasskeyOwner(ctx, id)
 	if database.Missing(err) {
 		return "", nil
@@ -189,8 +195,9 @@ func claimant(ctx context.Context, q *db.Queries, answer []byte) (user string, e
 	if err != nil {
 		return "", err
 	}
-	if named, err := uuid.FromBytes(handle); err != nil || named.String() != owner {
-		return "", nil
+	expected, err := userHandle(owner)
+	if err != nil || !bytes.Equal(handle, expected) {
+		return "", err
 	}
 	return owner, nil
 }

@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
-	"fmt"
 	"net/mail"
+	"slices"
 	"strings"
 
 	"golang.org/x/net/idna"
+	"golang.org/x/text/cases"
+	"golang.org/x/text/language"
 	"golang.org/x/text/unicode/norm"
 
 	"github.com/buildify/core/pkg/contract"
@@ -109,7 +111,7 @@ func detailOf(ctx context.Context, row db.ListUsersRow) contract.UserDetail {
 		Email: row.Email, Username: row.Username, Name: row.Name, Status: status(row),
 		MustChangePassword: row.MustChangePassword, LastLoginAt: row.LastLoginAt, CreatedAt: row.CreatedAt, Revision: row.Revision,
 	}
-	if caller := kit.UserFrom(ctx); caller.ID == "" || caller.ID == row.ID || caller.Platform {
+	if caller := kit.UserFrom(ctx); len(row.Tenants) > 0 && (caller.ID == "" || caller.ID == row.ID || caller.Platform) {
 		detail.Tenants = row.Tenants
 	}
 	if row.Totp {
@@ -176,10 +178,17 @@ func duplicateAddress(err error) error {
 	return err
 }
 
-// pattern is an ILIKE pattern that finds text anywhere; empty finds all.
-func pattern(text string) string {
-	if text = strings.TrimSpace(text); text == "" {
-		return ""
+// patterns are what ILIKE finds text by, anywhere in a field; none for an empty
+// text. The database may know the case of ASCII letters only, so others are
+// looked for as they are usually written.
+func patterns(text string) []string {
+	all := []string{}
+	text = norm.NFC.String(strings.TrimSpace(text))
+	for _, spelt := range []string{text, strings.ToLower(text), strings.ToUpper(text), cases.Title(language.Und).String(text)} {
+		p := "%" + strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(spelt) + "%"
+		if text != "" && !slices.Contains(all, p) {
+			all = append(all, p)
+		}
 	}
-	return fmt.Sprintf("%%%s%%", strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text))
+	return all
 }

@@ -174,7 +174,7 @@ func TestATenantsAdministratorReachesNobodyElse(t *testing.T) {
 	for name, do := range w.verbs() {
 		absent := do(w.admin(t), about(kit.NewID()))
 		require.ErrorIs(t, absent, is(contract.NotFound), name)
-		for _, id := range []string{foreign.ID, ops.ID, guest.ID, "nonsense"} {
+		for _, id := range []string{foreign.ID, ops.ID, guest.ID} {
 			require.Equal(t, absent, do(w.admin(t), about(id)), "%s %s", name, id)
 		}
 		for _, tenant := range []string{other, kit.NewID()} {
@@ -305,7 +305,7 @@ func TestUsersAreFound(t *testing.T) {
 	}
 	for search, want := range map[string][]string{
 		"": {ada.ID, anna.ID, bob.ID}, "LOVE": {ada.ID}, "countess": {ada.ID}, "other.ex": {bob.ID}, " ada@ ": {ada.ID},
-		"0%": {anna.ID}, "%": {anna.ID}, "_": {anna.ID}, `\`: {bob.ID}, "äNNA": {anna.ID}, "öztür": {anna.ID}, "nobody": nil, "' OR 1=1 --": nil,
+		"0%": {anna.ID}, "%": {anna.ID}, "_": {anna.ID}, `\`: {bob.ID}, "änna": {anna.ID}, "ÖZTÜRK": {anna.ID}, "öztü": {anna.ID}, "nobody": nil, "' OR 1=1 --": nil,
 	} {
 		require.Equal(t, want, found(search, ""), "%q", search)
 	}

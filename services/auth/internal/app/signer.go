@@ -27,6 +27,10 @@ import (
 // Its predecessor signs until the 5 seconds are over. A compromised key is gone
 // at once. It is safe for concurrent use.
 type Signer struct {
+	// Lifetime of the access tokens, token.Lifetime at most. It is to be set
+	// before the first is signed.
+	Lifetime time.Duration
+
 	db   *database.DB
 	box  *secret.Box
 	keys atomic.Pointer[[]signingKey]
@@ -42,7 +46,7 @@ type signingKey struct {
 // NewSigner loads the signing keys, making the first one if there is none yet;
 // replicas that start together agree on it.
 func NewSigner(ctx context.Context, d *database.DB, box *secret.Box) (*Signer, error) {
-	s := &Signer{db: d, box: box}
+	s := &Signer{Lifetime: token.Lifetime, db: d, box: box}
 	err := d.In(ctx, database.Everything, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		if err := q.LockSigningKeys(ctx); err != nil {
@@ -123,7 +127,7 @@ func (s *Signer) Sign(user, tenant, session string) (string, error) {
 	return s.sign(token.Claims{
 		RegisteredClaims: jwt.RegisteredClaims{Subject: user, Audience: jwt.ClaimStrings{token.Audience}},
 		TenantID:         tenant, SessionID: session,
-	}, token.Lifetime)
+	}, s.Lifetime)
 }
 
 // SignFor issues a token that only the module can use.

@@ -8,7 +8,6 @@ import (
 	"github.com/buildify/core/pkg/events"
 	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/pkg/kit/database"
-	"github.com/buildify/core/pkg/kit/token"
 	"github.com/buildify/core/services/auth/internal/refresh"
 	"github.com/buildify/core/services/auth/internal/secret"
 	"github.com/buildify/core/services/auth/internal/store/db"
@@ -81,7 +80,7 @@ func (a *App) sessionTokens(user db.AuthUser, session db.AuthSession, tenant con
 		return nil, err
 	}
 	return &contract.LoginResponse{
-		AccessToken: signed, TokenType: "Bearer", ExpiresIn: int(token.Lifetime.Seconds()),
+		AccessToken: signed, TokenType: "Bearer", ExpiresIn: int(a.Signer.Lifetime.Seconds()),
 		RefreshToken: next.Reveal(), RefreshExpiresIn: max(int(session.ExpiresAt.Sub(session.LastUsedAt)/time.Second), 0),
 		SessionID: session.ID,
 		User: &contract.UserInfo{

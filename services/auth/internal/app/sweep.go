@@ -37,6 +37,7 @@ func (a *App) sweep(ctx context.Context) error {
 	return errors.Join(
 		a.sweepBatches(ctx, func(ctx context.Context, q *db.Queries) (int64, error) { return q.SweepSessions(ctx) }),
 		a.sweepBatches(ctx, func(ctx context.Context, q *db.Queries) (int64, error) { return q.SweepChallenges(ctx) }),
+		a.sweepBatches(ctx, func(ctx context.Context, q *db.Queries) (int64, error) { return q.SweepLinks(ctx) }),
 		a.sweepBatches(ctx, a.throttle().Sweep),
 	)
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/buildify/core/pkg/events"
 	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/pkg/kit/database"
-	"github.com/buildify/core/pkg/kit/token"
 	"github.com/buildify/core/services/auth/internal/store/db"
 )
 
@@ -15,7 +14,7 @@ import (
 // the tenant of before until it expires.
 func (a *App) SwitchTenant(ctx context.Context, r *contract.SwitchTenantRequest) (*contract.AccessTokenResponse, error) {
 	caller := kit.UserFrom(ctx)
-	response := &contract.AccessTokenResponse{TokenType: "Bearer", ExpiresIn: int(token.Lifetime.Seconds())}
+	response := &contract.AccessTokenResponse{TokenType: "Bearer", ExpiresIn: int(a.Signer.Lifetime.Seconds())}
 	err := a.change(ctx, database.Everything, func(q *db.Queries) ([]events.Event, error) {
 		locked, err := q.LockSession(ctx, caller.SessionID)
 		if err != nil && !database.Missing(err) {

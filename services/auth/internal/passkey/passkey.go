@@ -163,14 +163,14 @@ func (r *RelyingParty) FinishLogin(p Person, state, answer json.RawMessage) (Pas
 	})
 }
 
-// Claimed is the credential and the person's handle that an answer names. It
-// proves nothing.
-func Claimed(answer json.RawMessage) (id, handle []byte, err error) {
+// Claimed is the credential and the person's handle that an answer names; nil
+// when it is no answer of a browser. It proves nothing.
+func Claimed(answer json.RawMessage) (id, handle []byte) {
 	parsed, err := protocol.ParseCredentialRequestResponseBytes(answer)
 	if err != nil {
-		return nil, nil, refused(err)
+		return nil, nil
 	}
-	return parsed.RawID, parsed.Response.UserHandle, nil
+	return parsed.RawID, parsed.Response.UserHandle
 }
 
 type validate func(*user, webauthn.SessionData, *protocol.ParsedCredentialAssertionData) (*webauthn.Credential, error)

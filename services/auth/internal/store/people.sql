@@ -13,7 +13,8 @@ WHERE u.tenant_id IS NOT DISTINCT FROM sqlc.narg(tenant_id)::uuid
         WHEN 'invited' THEN u.deleted_at IS NULL AND u.disabled_at IS NULL AND u.password_hash = '' AND u.last_login_at IS NULL
         ELSE u.deleted_at IS NULL AND u.disabled_at IS NULL AND (u.password_hash <> '' OR u.last_login_at IS NOT NULL)
     END
-    AND (@pattern::text = '' OR u.email ILIKE @pattern OR u.username ILIKE @pattern OR u.name ILIKE @pattern)
+    AND (cardinality(@patterns::text[]) = 0
+        OR u.email ILIKE ANY (@patterns) OR u.username ILIKE ANY (@patterns) OR u.name ILIKE ANY (@patterns))
 ORDER BY u.email, u.id
 LIMIT @page;
 

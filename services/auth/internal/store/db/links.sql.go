@@ -60,13 +60,17 @@ func (q *Queries) LinkByMAC(ctx context.Context, mac []byte) (AuthLink, error) {
 	return i, err
 }
 
-const pruneLinks = `-- name: PruneLinks :exec
-DELETE FROM auth.links WHERE expires_at < now()
+const sweepLinks = `-- name: SweepLinks :execrows
+DELETE FROM auth.links WHERE mac IN (
+    SELECT l.mac FROM auth.links l WHERE l.expires_at < now() LIMIT 1000 FOR UPDATE SKIP LOCKED)
 `
 
-func (q *Queries) PruneLinks(ctx context.Context) error {
-	_, err := q.db.Exec(ctx, pruneLinks)
-	return err
+func (q *Queries) SweepLinks(ctx context.Context) (int64, error) {
+	result, err := q.db.Exec(ctx, sweepLinks)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected(), nil
 }
 
 const takeLink = `-- name: TakeLink :one

@@ -60,7 +60,8 @@ WHERE u.tenant_id IS NOT DISTINCT FROM $1::uuid
         WHEN 'invited' THEN u.deleted_at IS NULL AND u.disabled_at IS NULL AND u.password_hash = '' AND u.last_login_at IS NULL
         ELSE u.deleted_at IS NULL AND u.disabled_at IS NULL AND (u.password_hash <> '' OR u.last_login_at IS NOT NULL)
     END
-    AND ($5::text = '' OR u.email ILIKE $5 OR u.username ILIKE $5 OR u.name ILIKE $5)
+    AND (cardinality($5::text[]) = 0
+        OR u.email ILIKE ANY ($5) OR u.username ILIKE ANY ($5) OR u.name ILIKE ANY ($5))
 ORDER BY u.email, u.id
 LIMIT $6
 `
@@ -70,7 +71,7 @@ type ListUsersParams struct {
 	AfterEmail string
 	AfterID    string
 	Status     string
-	Pattern    string
+	Patterns   []string
 	Page       int32
 }
 
@@ -100,7 +101,7 @@ func (q *Queries) ListUsers(ctx context.Context, arg ListUsersParams) ([]ListUse
 		arg.AfterEmail,
 		arg.AfterID,
 		arg.Status,
-		arg.Pattern,
+		arg.Patterns,
 		arg.Page,
 	)
 	if err != nil {
