@@ -181,7 +181,7 @@ func (s *Service) prepare(ctx context.Context) error {
 	s.app = &app.App{
 		DB: s.deps.DB, Directory: s.directory, Box: box, Log: s.deps.Telemetry.Log,
 		Core: kit.NewClient(s.deps.NATS, s.deps.Telemetry), PublicURL: s.cfg.PublicURL, Passkeys: passkeys,
-		Hasher: password.NewHasher(hashers), KeyRevoked: s.disconnect,
+		Hasher: password.NewHasher(hashers, password.Default), KeyRevoked: s.disconnect,
 	}
 	tellHashing(s.deps.Telemetry.Metrics, s.app.Hasher)
 	s.prepareTokens(signer)

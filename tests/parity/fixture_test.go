@@ -251,17 +251,20 @@ func (f *fixture) makeBadTokens(t *testing.T) {
 	valid := f.tokens.master
 	f.badTokens = forgeries(t, f.s, valid)
 	f.badTokens["an API key"] = f.ours.APIKey
-	u, in := f.person(t, "master")
-	f.badTokens["a refresh token"] = in.RefreshToken
 	var forModule contract.AccessTokenResponse
 	f.self(t, valid, contract.ModuleToken.Spec, fields{"module": f.ours.Module}, &forModule)
 	f.badTokens["a token made for a module"] = forModule.AccessToken
+	f.badTokens["a refresh token"] = f.login(t, f.master).RefreshToken
 
-	ended := f.login(t, u).AccessToken
+	// Each of these was good, and then something happened.
+	ended := f.login(t, f.master).AccessToken
 	f.awaitToken(t, ended, true)
 	f.self(t, ended, contract.Logout.Spec, fields{}, &contract.Empty{})
 	f.badTokens["a token of a session that was logged out"] = ended
 
+	f.badTokens["an expired token"] = f.s.ShortLivedToken(t, f.master)
+
+	u, in := f.person(t, "master")
 	f.awaitToken(t, in.AccessToken, true)
 	stack.Do(t, f.s, contract.DisableUser, &contract.UserRequest{TenantID: contract.ID(f.ours.Tenant.ID), UserID: contract.ID(u.ID)})
 	f.badTokens["a token of a disabled user"] = in.AccessToken

@@ -57,6 +57,9 @@ func newBox(t testing.TB, letter string) *secret.Box {
 }
 
 // world is the operations on a database of their own, with one tenant.
+// cheap is what a hash costs here: these tests are about what is done with it.
+var cheap = password.Cost{Memory: 64, Passes: 1, Lanes: 1}
+
 type world struct {
 	*App
 	tenant    string
@@ -75,7 +78,7 @@ func newWorld(t testing.TB) *world {
 	passkeys, err := passkey.New(public)
 	require.NoError(t, err)
 	w := &world{tenant: kit.NewID(), App: &App{
-		DB: db, Directory: directory.New(nil), Box: box, Signer: signer, Hasher: password.NewHasher(2),
+		DB: db, Directory: directory.New(nil), Box: box, Signer: signer, Hasher: password.NewHasher(2, cheap),
 		Keys: SigningKeys{KeySet: keySet(db), Signer: signer}, Log: slog.New(slog.DiscardHandler),
 		PublicURL: public, Passkeys: passkeys,
 	}}

@@ -95,7 +95,7 @@ func (a *App) barred(user db.AuthUser) string {
 
 // upgradedHash is the hash to store from now on: of today's cost.
 func (a *App) upgradedHash(ctx context.Context, user db.AuthUser, plain string) (string, error) {
-	if !password.NeedsRehash(user.PasswordHash) {
+	if !a.Hasher.NeedsRehash(user.PasswordHash) {
 		return user.PasswordHash, nil
 	}
 	return a.Hasher.Hash(ctx, plain)

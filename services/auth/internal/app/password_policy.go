@@ -55,7 +55,7 @@ func (a *App) SetPasswordPolicy(ctx context.Context, r *contract.SetPasswordPoli
 // passwordPolicy is a tenant's policy, the platform's default where it has set
 // none and for the empty tenant.
 func (a *App) passwordPolicy(ctx context.Context, tenant string) (password.Policy, error) {
-	policy := password.Default
+	policy := password.DefaultPolicy
 	if tenant == "" {
 		return policy, nil
 	}

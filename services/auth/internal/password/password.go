@@ -15,9 +15,16 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// today is the cost of a new hash, as OWASP's password storage guide
-// recommends: 19 MiB, two passes, one lane; about 20 ms of one core.
-var today = cost{memory: 19 * 1024, passes: 2, lanes: 1}
+// Cost is what making a hash takes.
+type Cost struct {
+	Memory uint32 // KiB
+	Passes uint32
+	Lanes  uint8
+}
+
+// Default is the cost that OWASP's password storage guide recommends: 19 MiB,
+// two passes, one lane; about 20 ms of one core.
+var Default = Cost{Memory: 19 * 1024, Passes: 2, Lanes: 1}
 
 const (
 	saltSize = 16
@@ -39,16 +46,17 @@ const queued = 64
 // Hasher hashes behind a semaphore, so that a storm of logins exhausts neither
 // memory nor the cores that decisions need. It is safe for concurrent use.
 type Hasher struct {
+	cost  Cost
 	queue chan struct{} // whoever waits or works
 	slots chan struct{} // whoever works
 	dummy string
 }
 
-// NewHasher returns a Hasher that works on at most n passwords at once. Beyond
-// those that may wait it answers ErrBusy.
-func NewHasher(n int) *Hasher {
-	h := &Hasher{queue: make(chan struct{}, n+queued), slots: make(chan struct{}, n)}
-	h.dummy = today.encode(make([]byte, saltSize), today.derive("", make([]byte, saltSize)))
+// NewHasher returns a Hasher that works on at most n passwords at once, new
+// hashes at the given cost. Beyond those that may wait it answers ErrBusy.
+func NewHasher(n int, cost Cost) *Hasher {
+	h := &Hasher{cost: cost, queue: make(chan struct{}, n+queued), slots: make(chan struct{}, n)}
+	h.dummy = cost.encode(make([]byte, saltSize), cost.derive("", make([]byte, saltSize)))
 	return h
 }
 
@@ -60,7 +68,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 	defer h.release()
 	salt := make([]byte, saltSize)
 	_, _ = rand.Read(salt) // never fails since Go 1.24
-	return today.encode(salt, today.derive(password, salt)), nil
+	return h.cost.encode(salt, h.cost.derive(password, salt)), nil
 }
 
 // Verify reports whether password has the hash. An empty hash costs as much
@@ -82,11 +90,11 @@ func (h *Hasher) Verify(ctx context.Context, hash, password string) (bool, error
 	return match && known, nil
 }
 
-// NeedsRehash reports whether a hash was made at another cost than today's. An
-// empty hash does not need it: there is no password.
-func NeedsRehash(hash string) bool {
+// NeedsRehash reports whether a hash was made at another cost than new ones
+// are. An empty hash does not need it: there is no password.
+func (h *Hasher) NeedsRehash(hash string) bool {
 	cost, salt, key, err := decode(hash)
-	return hash != "" && (err != nil || cost != today || len(salt) != saltSize || len(key) != keySize)
+	return hash != "" && (err != nil || cost != h.cost || len(salt) != saltSize || len(key) != keySize)
 }
 
 // Load is how many passwords are being hashed and how many wait for it.
@@ -115,31 +123,25 @@ func (h *Hasher) release() {
 	<-h.queue
 }
 
-// cost is what deriving a key takes.
-type cost struct {
-	memory, passes uint32 // memory in KiB
-	lanes          uint8
-}
-
 // derive does not distinguish what looks the same: Unicode has several ways to
 // write many letters, and keyboards differ in which they use.
-func (c cost) derive(password string, salt []byte) []byte {
-	return argon2.IDKey([]byte(norm.NFKC.String(password)), salt, c.passes, c.memory, c.lanes, keySize)
+func (c Cost) derive(password string, salt []byte) []byte {
+	return argon2.IDKey([]byte(norm.NFKC.String(password)), salt, c.Passes, c.Memory, c.Lanes, keySize)
 }
 
 // encode writes a hash as a PHC string.
-func (c cost) encode(salt, key []byte) string {
+func (c Cost) encode(salt, key []byte) string {
 	b64 := base64.RawStdEncoding.EncodeToString
-	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=%d$%s$%s", c.memory, c.passes, c.lanes, b64(salt), b64(key))
+	return fmt.Sprintf("$argon2id$v=19$m=%d,t=%d,p=%d$%s$%s", c.Memory, c.Passes, c.Lanes, b64(salt), b64(key))
 }
 
-func decode(hash string) (c cost, salt, key []byte, err error) {
+func decode(hash string) (c Cost, salt, key []byte, err error) {
 	parts := strings.Split(hash, "$")
 	if len(parts) != 6 || parts[1] != "argon2id" || parts[2] != "v=19" {
 		return c, nil, nil, errFormat
 	}
-	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &c.memory, &c.passes, &c.lanes); err != nil ||
-		c.memory > maxMemory || c.passes == 0 || c.passes > maxPasses || c.lanes == 0 {
+	if _, err := fmt.Sscanf(parts[3], "m=%d,t=%d,p=%d", &c.Memory, &c.Passes, &c.Lanes); err != nil ||
+		c.Memory > maxMemory || c.Passes == 0 || c.Passes > maxPasses || c.Lanes == 0 {
 		return c, nil, nil, errFormat
 	}
 	salt, saltErr := base64.RawStdEncoding.DecodeString(parts[4])

@@ -19,7 +19,7 @@ func verify(t testing.TB, h *Hasher, hash, password string) bool {
 
 func TestAPasswordIsFoundAgain(t *testing.T) {
 	t.Parallel()
-	h := NewHasher(4)
+	h := NewHasher(4, Default)
 	for _, password := range []string{"correct horse", "", "пароль 😀", "with\x00zero", strings.Repeat("a", 128)} {
 		hash, err := h.Hash(context.Background(), password)
 		require.NoError(t, err)
@@ -48,10 +48,10 @@ func TestHashesOfAnotherCostAreVerified(t *testing.T) {
 		{8 * 1024, 1, 1, "m=8192,t=1,p=1"},
 		{16 * 1024, 3, 2, "m=16384,t=3,p=2"},
 	} {
-		hash := today.encode(salt, argon2.IDKey([]byte("password"), salt, c.t, c.m, c.p, keySize))
+		hash := Default.encode(salt, argon2.IDKey([]byte("password"), salt, c.t, c.m, c.p, keySize))
 		hash = strings.Replace(hash, "m=19456,t=2,p=1", c.text, 1)
 		require.Contains(t, hash, c.text)
-		h := NewHasher(1)
+		h := NewHasher(1, Default)
 		require.True(t, verify(t, h, hash, "password"))
 		require.False(t, verify(t, h, hash, "Password"))
 	}
@@ -61,7 +61,7 @@ func TestHashesOfAnotherCostAreVerified(t *testing.T) {
 // parameters is derived, behind the same semaphore.
 func TestAnUnknownAccountCostsTheSame(t *testing.T) {
 	t.Parallel()
-	h := NewHasher(1)
+	h := NewHasher(1, Default)
 	known, err := h.Hash(context.Background(), "password")
 	require.NoError(t, err)
 	parameters := func(hash string) []string { return strings.Split(hash, "$")[:4] }
@@ -91,7 +91,7 @@ func TestAnUnknownAccountCostsTheSame(t *testing.T) {
 
 func TestAStormIsRefusedAndAPlaceIsGivenBack(t *testing.T) {
 	t.Parallel()
-	h := NewHasher(1)
+	h := NewHasher(1, Default)
 	h.slots <- struct{}{}
 	ctx, cancel := context.WithCancel(context.Background())
 	failures := make(chan error, queued+1)
@@ -120,7 +120,7 @@ func TestAStormIsRefusedAndAPlaceIsGivenBack(t *testing.T) {
 
 func TestAHashThatIsNoneIsAnError(t *testing.T) {
 	t.Parallel()
-	h := NewHasher(1)
+	h := NewHasher(1, Default)
 	good, err := h.Hash(context.Background(), "x")
 	require.NoError(t, err)
 	for _, hash := range []string{

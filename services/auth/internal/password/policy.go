@@ -16,9 +16,9 @@ const MaxLength = 128
 // Policy is what a tenant asks of passwords.
 type Policy contract.PasswordPolicy
 
-// Default is the platform's policy. As NIST SP 800-63B wants it, there are no
+// DefaultPolicy is the platform's policy. As NIST SP 800-63B wants it, there are no
 // classes of characters to mix and no expiry: both make passwords worse.
-var Default = Policy{MinLength: 12, RefuseCommon: true}
+var DefaultPolicy = Policy{MinLength: 12, RefuseCommon: true}
 
 // Check refuses a password that is too short or long, among the most common,
 // easily foreseen, or made of what everybody knows of its owner: name, username,
@@ -27,7 +27,7 @@ var Default = Policy{MinLength: 12, RefuseCommon: true}
 func (p Policy) Check(field, plain string, own ...string) error {
 	normal := norm.NFKC.String(plain)
 	folded := strings.ToLower(normal)
-	runes, shortest := []rune(folded), max(p.MinLength, Default.MinLength)
+	runes, shortest := []rune(folded), max(p.MinLength, DefaultPolicy.MinLength)
 	switch length := utf8.RuneCountInString(normal); {
 	case length < shortest:
 		return contract.Invalid(field, "must have at least %d characters; several words that nobody else puts together are easy to remember", shortest)

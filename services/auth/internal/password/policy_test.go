@@ -20,7 +20,7 @@ func TestGoodPasswordsAreTaken(t *testing.T) {
 		"密码很长但是没有人会猜到它吧", "a b c d e f g 1", "😀🐎🔋📎🎈🧨🎉🎎🎏🎐🎑🧧", strings.Repeat("x", 5) + "Qm4!pe7ZkT", strings.Repeat("ab1cd2ef", 15) + "ZZZZZZZZ",
 		"dragonfly over the lake", "2024 was a good year", "ann goes planning",
 	} {
-		require.NoError(t, Default.Check("password", plain, own...), plain)
+		require.NoError(t, DefaultPolicy.Check("password", plain, own...), plain)
 	}
 }
 
@@ -59,7 +59,7 @@ func TestBadPasswordsAreRefusedWithTheFix(t *testing.T) {
 		"my own nickname it is":              "your name",
 		"welcome to Buildify":                "your name",
 	} {
-		err := Default.Check("new_password", plain, own...)
+		err := DefaultPolicy.Check("new_password", plain, own...)
 		require.ErrorIs(t, err, &contract.Error{Code: contract.InvalidArgument}, plain)
 		require.ErrorContains(t, err, why, plain)
 		require.ErrorContains(t, err, "new_password", plain)
@@ -89,7 +89,7 @@ func TestTheListIsLong(t *testing.T) {
 // What looks the same is the same, however a keyboard writes it.
 func TestAPasswordIsNormalised(t *testing.T) {
 	t.Parallel()
-	h := NewHasher(1)
+	h := NewHasher(1, Default)
 	hash, err := h.Hash(context.Background(), "café au lait \u212b ﬁne")
 	require.NoError(t, err)
 	require.True(t, verify(t, h, hash, "cafe\u0301 au lait A\u030a fine"))
@@ -98,19 +98,20 @@ func TestAPasswordIsNormalised(t *testing.T) {
 
 func TestAHashOfAnotherCostIsToBeRenewed(t *testing.T) {
 	t.Parallel()
-	hash, err := NewHasher(1).Hash(context.Background(), "x")
+	h := NewHasher(1, Default)
+	hash, err := h.Hash(context.Background(), "x")
 	require.NoError(t, err)
-	require.False(t, NeedsRehash(hash))
-	require.False(t, NeedsRehash(""), "there is none")
+	require.False(t, h.NeedsRehash(hash))
+	require.False(t, h.NeedsRehash(""), "there is none")
 	for _, other := range []string{"m=8192,t=2,p=1", "m=19456,t=3,p=1", "m=19456,t=2,p=2", "m=65536,t=1,p=1"} {
-		require.True(t, NeedsRehash(strings.Replace(hash, "m=19456,t=2,p=1", other, 1)), other)
+		require.True(t, h.NeedsRehash(strings.Replace(hash, "m=19456,t=2,p=1", other, 1)), other)
 	}
-	require.True(t, NeedsRehash("nonsense"))
+	require.True(t, h.NeedsRehash("nonsense"))
 }
 
 func TestTheLoadIsTold(t *testing.T) {
 	t.Parallel()
-	h := NewHasher(2)
+	h := NewHasher(2, Default)
 	ctx, cancel := context.WithCancel(context.Background())
 	h.queue <- struct{}{}
 	h.queue <- struct{}{}
@@ -128,6 +129,6 @@ func TestTheLoadIsTold(t *testing.T) {
 func BenchmarkCheck(b *testing.B) {
 	common()
 	for b.Loop() {
-		_ = Default.Check("password", "correct horse battery staple", "anna@example.com", "Anna Schmidt")
+		_ = DefaultPolicy.Check("password", "correct horse battery staple", "anna@example.com", "Anna Schmidt")
 	}
 }
