@@ -8,6 +8,7 @@ require (
 	github.com/buildify/core/pkg/events v0.1.0
 	github.com/buildify/core/pkg/kit v0.1.0
 	github.com/buildify/core/pkg/sdk v0.1.0
+	github.com/buildify/core/services/auth v0.1.0
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
 	github.com/danielgtaylor/huma/v2 v2.37.2
@@ -27,7 +28,6 @@ require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/buildify/core v0.1.0 // indirect
 	github.com/buildify/core/services/audit v0.1.0 // indirect
-	github.com/buildify/core/services/auth v0.1.0 // indirect
 	github.com/buildify/core/services/httpbridge v0.1.0 // indirect
 	github.com/buildify/core/services/rbac v0.1.0 // indirect
 	github.com/buildify/core/services/tenant v0.1.0 // indirect

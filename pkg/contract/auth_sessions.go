@@ -29,6 +29,7 @@ type LoginResponse struct {
 	RefreshExpiresIn int        `json:"refresh_expires_in,omitempty" doc:"Seconds until the refresh token expires when it is not used."`
 	SessionID        string     `json:"session_id,omitempty"`
 	User             *UserInfo  `json:"user,omitempty" doc:"Whom the tokens are for."`
+	RecoveryCodes    []string   `json:"recovery_codes,omitempty" doc:"Shown this once, when an authenticator app was enrolled in this login."`
 	Challenge        *Challenge `json:"challenge,omitempty" doc:"What is still asked for, when there are no tokens yet."`
 }
 
@@ -41,8 +42,6 @@ type Challenge struct {
 	Passkey json.RawMessage `json:"passkey,omitempty" doc:"PublicKeyCredentialRequestOptions (WebAuthn) for navigator.credentials.get, where passkey is a method."`
 	// TOTP is what an authenticator app is set up with while enrolling.
 	TOTP *TOTPSecret `json:"totp,omitempty" doc:"What to set up an authenticator app with, while enrolling."`
-	// RecoveryCodes are shown once, when enrolment completes a login.
-	RecoveryCodes []string `json:"recovery_codes,omitempty"`
 }
 
 // UserInfo is a person as modules see them.

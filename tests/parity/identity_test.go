@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/services/auth/passkeytest"
 	"github.com/buildify/core/tests/stack"
 )
 
@@ -158,7 +159,7 @@ func testPasskey(t *testing.T, w *world) {
 			"passkey": json.RawMessage(virtualwebauthn.CreateAssertionResponse(w.relyingParty(), device, key, *options)),
 		}
 	}
-	forged := virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2)
+	forged := passkeytest.NewCredential()
 	forged.ID = laptop.key.ID
 	w.refused(t, contract.Unauthenticated, "", contract.CompleteLogin.Spec, answer(forged))
 	by := as(t, w, "", contract.CompleteLogin, answer(laptop.key))

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/services/auth/passkeytest"
 	"github.com/buildify/core/tests/stack"
 )
 
@@ -128,7 +129,7 @@ func (f *fixture) newPasskey(t *testing.T, token string) device {
 	f.self(t, token, contract.BeginPasskey.Spec, fields{}, &begun)
 	options, err := virtualwebauthn.ParseAttestationOptions(string(begun.Options))
 	require.NoError(t, err)
-	d := device{key: virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2), handle: []byte(options.UserID)}
+	d := device{key: passkeytest.NewCredential(), handle: []byte(options.UserID)}
 	answer := virtualwebauthn.CreateAttestationResponse(f.relyingParty(), virtualwebauthn.NewAuthenticator(), d.key, *options)
 	d.register = fields{"challenge": begun.Challenge, "name": "laptop", "passkey": json.RawMessage(answer)}
 	return d

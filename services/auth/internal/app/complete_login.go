@@ -216,12 +216,7 @@ func (a *App) proven(ctx context.Context, q *db.Queries, c *completion, now db.A
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(codes) > 0 {
-		if response.Challenge == nil {
-			response.Challenge = &contract.Challenge{Methods: []string{}}
-		}
-		response.Challenge.RecoveryCodes = codes
-	}
+	response.RecoveryCodes = codes
 	for i := range happened { // by whom the login proved to be
 		happened[i].SetExtension(events.ActorID, now.ID)
 	}

@@ -168,6 +168,26 @@ func TestAChallengeTakesFewAnswers(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// Who asks many times at once is not heard more often: each found the challenge
+// still open.
+func TestAnswersAtOnceAreCountedAll(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	p := w.person(t, "ada@example.com")
+	a := p.enrol(t)
+	c := w.challenge(t, p)
+	var found []*completion
+	for range guesses + 2 {
+		one, err := w.completion(from(t, "192.0.2.1"), &contract.CompleteLoginRequest{Challenge: c.Token, Method: "totp", Code: a.wrong()})
+		require.NoError(t, err)
+		found = append(found, one)
+	}
+	require.Equal(t, map[error]int{errCode: guesses, errChallenge: 2}, atOnce(len(found), func(i int) error {
+		_, _, err := w.App.complete(from(t, "192.0.2.1"), found[i])
+		return err
+	}))
+}
+
 // Who knows the password gets no further by many challenges.
 func TestWrongCodesSlowDown(t *testing.T) {
 	t.Parallel()
@@ -220,18 +240,22 @@ func TestWhatIsNoChallengeIsRefused(t *testing.T) {
 }
 
 // Rows that somebody moved about in the database open nothing.
-func TestAChallengeIsBoundToItsToken(t *testing.T) {
+func TestSecretsAreBoundToTheirOwner(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	p, other := w.person(t, "ada@example.com"), w.person(t, "bob@example.com")
-	a := p.enrol(t)
-	other.enrol(t)
+	a, b := p.enrol(t), other.enrol(t)
 	mine, theirs := w.challenge(t, p), w.challenge(t, other)
 	w.exec(t, "UPDATE challenges SET sealed = (SELECT sealed FROM challenges WHERE user_id = $1) WHERE user_id = $2", p.id, other.id)
-	_, err := w.complete(t, theirs, "totp", a.code(1))
+	_, err := w.complete(t, theirs, "totp", b.code(1))
 	require.Error(t, err)
+	require.NotErrorIs(t, err, is(contract.Unauthenticated), "it is our trouble")
 	_, err = w.complete(t, mine, "totp", a.code(1))
 	require.NoError(t, err)
+	w.exec(t, "DELETE FROM recovery_codes WHERE user_id = $1", other.id)
+	w.exec(t, "UPDATE recovery_codes SET user_id = $2 WHERE user_id = $1", p.id, other.id)
+	_, err = w.complete(t, w.challenge(t, other), "recovery_code", a.codes[0])
+	require.Equal(t, error(errCode), err)
 	w.exec(t, "UPDATE totp SET sealed = (SELECT sealed FROM totp WHERE user_id = $1) WHERE user_id = $2", p.id, other.id)
 	_, err = w.complete(t, w.challenge(t, other), "totp", a.code(2))
 	require.Error(t, err)
@@ -320,8 +344,8 @@ func TestWhoNeedsASecondFactorEnrolsAtLogin(t *testing.T) {
 	in, err := w.complete(t, c, "enrol_totp", a.code(0))
 	require.NoError(t, err)
 	require.Equal(t, p.id, in.User.ID)
-	require.Len(t, in.Challenge.RecoveryCodes, 10)
-	require.Empty(t, in.Challenge.Token)
+	require.Len(t, in.RecoveryCodes, 10)
+	require.Nil(t, in.Challenge, "no challenge beside tokens")
 	require.True(t, p.factors(t).TOTP)
 	changed := w.outbox(t)
 	last := changed[len(changed)-1]
@@ -336,7 +360,7 @@ func TestWhoNeedsASecondFactorEnrolsAtLogin(t *testing.T) {
 	require.Equal(t, error(errCode), err, "the code is used up")
 	_, err = w.complete(t, next, "totp", a.code(1))
 	require.NoError(t, err)
-	_, err = w.complete(t, w.challenge(t, p), "recovery_code", in.Challenge.RecoveryCodes[3])
+	_, err = w.complete(t, w.challenge(t, p), "recovery_code", in.RecoveryCodes[3])
 	require.NoError(t, err)
 }
 
@@ -430,7 +454,7 @@ func TestTheSecondFactorComesBeforeTheNewPassword(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, second.AccessToken)
 	require.Equal(t, []string{"new_password"}, second.Challenge.Methods)
-	require.Len(t, second.Challenge.RecoveryCodes, 10)
+	require.Len(t, second.RecoveryCodes, 10)
 	require.NotEqual(t, first.Token, second.Challenge.Token)
 	in, err := w.setPassword(t, second.Challenge, betterPassword)
 	require.NoError(t, err)

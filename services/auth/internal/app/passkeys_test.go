@@ -13,6 +13,7 @@ import (
 
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/events"
+	"github.com/buildify/core/services/auth/passkeytest"
 )
 
 var site = virtualwebauthn.RelyingParty{Name: "Buildify", ID: "core.example.com", Origin: "https://core.example.com"}
@@ -45,7 +46,7 @@ func (p *person) create(t testing.TB) (*device, *contract.FinishPasskeyRequest) 
 	require.NoError(t, err)
 	d := &device{
 		authenticator: virtualwebauthn.NewAuthenticatorWithOptions(virtualwebauthn.AuthenticatorOptions{UserHandle: []byte(options.UserID)}),
-		credential:    virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2),
+		credential:    passkeytest.NewCredential(),
 	}
 	return d, p.answer(t, begun, d)
 }
@@ -162,9 +163,9 @@ func TestForgedPasskeyLoginsAreRefusedAndTold(t *testing.T) {
 		change func(*device)
 		tenant string
 	}{
-		"another key":                    {func(d *device) { d.credential.Key = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2).Key }, w.tenant},
+		"another key":                    {func(d *device) { d.credential.Key = passkeytest.NewCredential().Key }, w.tenant},
 		"not unlocked":                   {func(d *device) { d.authenticator.Options.UserNotVerified = true }, w.tenant},
-		"a passkey that nobody has":      {func(d *device) { d.credential = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2) }, events.Platform},
+		"a passkey that nobody has":      {func(d *device) { d.credential = passkeytest.NewCredential() }, events.Platform},
 		"another person's handle":        {func(d *device) { d.authenticator.Options.UserHandle = []byte("0123456789abcdef") }, events.Platform},
 		"an e-mail address for a handle": {func(d *device) { d.authenticator.Options.UserHandle = []byte(p.email) }, events.Platform},
 		"no handle":                      {func(d *device) { d.authenticator.Options.UserHandle = nil }, events.Platform},

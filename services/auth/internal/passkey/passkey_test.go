@@ -10,6 +10,8 @@ import (
 
 	"github.com/descope/virtualwebauthn"
 	"github.com/stretchr/testify/require"
+
+	"github.com/buildify/core/services/auth/passkeytest"
 )
 
 var (
@@ -35,11 +37,13 @@ type device struct {
 	credential    virtualwebauthn.Credential
 }
 
-func newDevice(keyType virtualwebauthn.KeyType) *device {
+func newDevice() *device { return deviceWith(passkeytest.NewCredential()) }
+
+func deviceWith(credential virtualwebauthn.Credential) *device {
 	return &device{
 		site:          site,
 		authenticator: virtualwebauthn.NewAuthenticatorWithOptions(virtualwebauthn.AuthenticatorOptions{UserHandle: handle}),
-		credential:    virtualwebauthn.NewCredential(keyType),
+		credential:    credential,
 	}
 }
 
@@ -85,8 +89,10 @@ func (d *device) second(t testing.TB, r *RelyingParty, p Person) (Passkey, error
 func TestARegisteredPasskeyLogsIn(t *testing.T) {
 	t.Parallel()
 	r := party(t)
-	for _, keyType := range []virtualwebauthn.KeyType{virtualwebauthn.KeyTypeEC2, virtualwebauthn.KeyTypeRSA} {
-		d := newDevice(keyType)
+	for _, credential := range []virtualwebauthn.Credential{
+		passkeytest.NewCredential(), virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeRSA),
+	} {
+		d := deviceWith(credential)
 		k := d.registered(t, r)
 		require.Equal(t, d.credential.ID, k.ID)
 		alone, err := d.alone(t, r, ada(k))
@@ -101,7 +107,7 @@ func TestARegisteredPasskeyLogsIn(t *testing.T) {
 func TestWhatTheBrowserIsAskedFor(t *testing.T) {
 	t.Parallel()
 	r := party(t)
-	k := newDevice(virtualwebauthn.KeyTypeEC2).registered(t, r)
+	k := newDevice().registered(t, r)
 	ceremony, err := r.BeginRegistration(ada(k))
 	require.NoError(t, err)
 	var creation struct {
@@ -140,7 +146,7 @@ func TestWhatTheBrowserIsAskedFor(t *testing.T) {
 
 func TestADeviceThatWasNotUnlockedIsASecondFactorOnly(t *testing.T) {
 	t.Parallel()
-	r, d := party(t), newDevice(virtualwebauthn.KeyTypeEC2)
+	r, d := party(t), newDevice()
 	d.authenticator.Options.UserNotVerified = true
 	k := d.registered(t, r)
 	_, err := d.second(t, r, ada(k))
@@ -161,14 +167,14 @@ func TestForgedRegistrationsAreRefused(t *testing.T) {
 		"backed up, but never to be":     func(d *device) { d.authenticator.Options.BackupState = true },
 		"an id longer than WebAuthn has": func(d *device) { d.credential.ID = bytes.Repeat([]byte{1}, 1024) },
 	} {
-		d := newDevice(virtualwebauthn.KeyTypeEC2)
+		d := newDevice()
 		forge(d)
 		ceremony, err := r.BeginRegistration(ada())
 		require.NoError(t, err)
 		_, err = r.FinishRegistration(ada(), ceremony.State, d.create(t, ceremony.Options))
 		require.ErrorIs(t, err, ErrRefused, name)
 	}
-	d := newDevice(virtualwebauthn.KeyTypeEC2)
+	d := newDevice()
 	first, err := r.BeginRegistration(ada())
 	require.NoError(t, err)
 	other, err := r.BeginRegistration(ada())
@@ -186,12 +192,12 @@ func TestForgedRegistrationsAreRefused(t *testing.T) {
 
 func TestForgedLoginsAreRefused(t *testing.T) {
 	t.Parallel()
-	r, d := party(t), newDevice(virtualwebauthn.KeyTypeEC2)
+	r, d := party(t), newDevice()
 	k := d.registered(t, r)
 	for name, forge := range map[string]func(*device){
 		"another origin":             func(d *device) { d.site.Origin = "https://evil.example" },
 		"another relying party":      func(d *device) { d.site.ID = "example.com" },
-		"another key":                func(d *device) { d.credential.Key = virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2).Key },
+		"another key":                func(d *device) { d.credential.Key = passkeytest.NewCredential().Key },
 		"another credential":         func(d *device) { d.credential.ID = []byte("another credential's id") },
 		"nobody was there":           func(d *device) { d.authenticator.Options.UserNotPresent = true },
 		"backed up, but never to be": func(d *device) { d.authenticator.Options.BackupState = true },
@@ -224,7 +230,7 @@ func TestForgedLoginsAreRefused(t *testing.T) {
 	_, err = r.FinishLogin(ada(), first.State, d.get(t, first.Options))
 	require.ErrorIs(t, err, ErrRefused, "a passkey that was removed")
 
-	stolen := newDevice(virtualwebauthn.KeyTypeEC2)
+	stolen := newDevice()
 	theirs := stolen.registered(t, r)
 	limited, err := r.BeginSecondFactor(ada(k))
 	require.NoError(t, err)
@@ -234,7 +240,7 @@ func TestForgedLoginsAreRefused(t *testing.T) {
 
 func TestACopiedAuthenticatorIsNoticed(t *testing.T) {
 	t.Parallel()
-	r, d := party(t), newDevice(virtualwebauthn.KeyTypeEC2)
+	r, d := party(t), newDevice()
 	d.credential.Counter = 7
 	k := d.registered(t, r)
 	for _, counter := range []uint32{7, 6, 1, 0} {
@@ -255,7 +261,7 @@ func TestACopiedAuthenticatorIsNoticed(t *testing.T) {
 // Synced passkeys do not count, and begin to be backed up when they like.
 func TestSyncedPasskeysWork(t *testing.T) {
 	t.Parallel()
-	r, d := party(t), newDevice(virtualwebauthn.KeyTypeEC2)
+	r, d := party(t), newDevice()
 	k := d.registered(t, r)
 	var err error
 	for _, backup := range []struct{ eligible, backedUp bool }{{false, false}, {true, false}, {true, true}, {true, false}} {
@@ -269,7 +275,7 @@ func TestSyncedPasskeysWork(t *testing.T) {
 
 func TestTheRecordHoldsWhatIsNeededOnly(t *testing.T) {
 	t.Parallel()
-	k := newDevice(virtualwebauthn.KeyTypeEC2).registered(t, party(t))
+	k := newDevice().registered(t, party(t))
 	require.Less(t, len(k.Record), 1000)
 	for _, personal := range []string{"ada@example.com", "Ada", base64.StdEncoding.EncodeToString(handle)} {
 		require.NotContains(t, string(k.Record), personal)
@@ -278,7 +284,7 @@ func TestTheRecordHoldsWhatIsNeededOnly(t *testing.T) {
 
 func TestAnAnswerNamesItsCredential(t *testing.T) {
 	t.Parallel()
-	r, d := party(t), newDevice(virtualwebauthn.KeyTypeEC2)
+	r, d := party(t), newDevice()
 	ceremony, err := r.BeginLogin()
 	require.NoError(t, err)
 	id, whose := Claimed(d.get(t, ceremony.Options))
@@ -301,7 +307,7 @@ var answers = []string{
 func TestWhatIsNoAnswerIsRefused(t *testing.T) {
 	t.Parallel()
 	r := party(t)
-	k := newDevice(virtualwebauthn.KeyTypeEC2).registered(t, r)
+	k := newDevice().registered(t, r)
 	registration, err := r.BeginRegistration(ada())
 	require.NoError(t, err)
 	login, err := r.BeginLogin()
@@ -317,7 +323,7 @@ func TestWhatIsNoAnswerIsRefused(t *testing.T) {
 // A record or a state that cannot be read is our trouble, not a refusal.
 func TestBrokenStorageIsNoRefusal(t *testing.T) {
 	t.Parallel()
-	r, d := party(t), newDevice(virtualwebauthn.KeyTypeEC2)
+	r, d := party(t), newDevice()
 	login, err := r.BeginLogin()
 	require.NoError(t, err)
 	_, err = r.FinishLogin(ada(Passkey{Record: []byte("x")}), login.State, d.get(t, login.Options))
@@ -341,7 +347,7 @@ func TestAPublicURLNeedsAHostName(t *testing.T) {
 }
 
 func FuzzAnswers(f *testing.F) {
-	r, d := party(f), newDevice(virtualwebauthn.KeyTypeEC2)
+	r, d := party(f), newDevice()
 	k := d.registered(f, r)
 	login, err := r.BeginLogin()
 	require.NoError(f, err)
