@@ -172,8 +172,8 @@ type EndedSessions struct {
 var SwitchTenant = Register[SwitchTenantRequest, AccessTokenResponse](Spec{
 	Name: "auth.switch_tenant", Method: "POST", Path: "/api/v1/auth/switch-tenant",
 	Access: Self, Audit: AuditMutation,
-	Errors:  []Code{NotFound},
-	Summary: "Answers an access token for another tenant that the caller belongs to; later refreshes of the session stay in it.",
+	Errors:  []Code{NotFound, PermissionDenied},
+	Summary: "Answers an access token for another tenant that the caller belongs to; later refreshes of the session stay in it. A tenant that requires a second factor wants a session that began with one.",
 })
 
 // SwitchTenantRequest names the tenant to act in.

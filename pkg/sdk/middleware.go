@@ -101,8 +101,13 @@ func tokenRefused(err error) *Error {
 		return nil
 	}
 	switch e.Code {
-	case contract.Unauthenticated, contract.InvalidArgument, contract.NotFound:
-		return unauthenticated("the access token is invalid or expired")
+	case contract.Unauthenticated:
+		if e.Field == "token" { // said of the token, to who showed it
+			return unauthenticated("the token " + e.Message)
+		}
+		return unauthenticated("the token is invalid or expired")
+	case contract.InvalidArgument, contract.NotFound:
+		return unauthenticated("the token is invalid or expired, or not for this module's tenants")
 	}
 	return nil
 }

@@ -27,15 +27,16 @@ func deliver(w *world, n int) (took []time.Duration) {
 		<-arrived
 		took = append(took, time.Since(committed))
 	}
-	require.Equal(w.t, f.Sequence(), r.Sequence(events.TenantChanged))
+	// The last event may arrive before its publisher has the acknowledgement.
+	require.Eventually(w.t, func() bool { return f.Sequence() == r.Sequence(events.TenantChanged) }, limit, time.Millisecond)
 	require.Zero(w.t, r.Sequence(events.UserChanged))
 	slices.Sort(took)
 	return took
 }
 
-func TestAChangeIsToldWithinMilliseconds(t *testing.T) {
+func TestAChangeIsToldAtOnceAndNotAtTheNextPoll(t *testing.T) {
 	t.Parallel()
 	took := deliver(newWorld(t), 100)
 	t.Logf("p50 %v, p99 %v", took[50], took[98])
-	require.Less(t, took[50], 50*time.Millisecond)
+	require.Less(t, took[50], poll)
 }

@@ -142,6 +142,7 @@ func (d *dev) banner(out io.Writer, p *platform.Platform, state *demo.State, too
 	row("NATS", p.NATSURL)
 	row("Operations", p.OpsURL+"/metrics")
 	row("Data", d.Data)
+	row("Credentials", p.Credentials())
 	row("Tenant", state.Tenant.Code, state.Tenant.ID)
 	row("Administrator", state.Admin.Email, state.Admin.Password)
 	row("Platform admin", state.Platform.Email, state.Platform.Password)

@@ -17,7 +17,7 @@ import (
 )
 
 func keysCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "keys", Short: "Modules' API keys: make, look at, rotate and revoke them"}
+	cmd := group("keys", "Modules' API keys: make, look at, rotate and revoke them")
 	cmd.AddCommand(createKeyCommand(), listKeysCommand(), showKeyCommand(), rotateKeyCommand(), revokeKeyCommand())
 	return cmd
 }

@@ -10,7 +10,7 @@ import (
 )
 
 func natsCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "nats", Short: "Prepare the bus"}
+	cmd := group("nats", "Prepare the bus")
 	var dir string
 	initialise := &cobra.Command{
 		Use: "init", Args: cobra.NoArgs,

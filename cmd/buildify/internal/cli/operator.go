@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"time"
 
@@ -35,7 +36,7 @@ func (o *operator) run(ctx context.Context, work func(context.Context, *kit.Clie
 		URL: o.url, User: natsconn.Operator, SeedFile: filepath.Join(o.credentials, natsconn.Operator+".nk"),
 	})
 	if err != nil {
-		return err
+		return fmt.Errorf("--nats-url %s: %w", o.url, err)
 	}
 	defer nc.Close()
 	telemetry, err := kit.NewTelemetry(ctx, kit.TelemetryConfig{Process: "buildify"})

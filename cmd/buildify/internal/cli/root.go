@@ -25,8 +25,17 @@ func Root() *cobra.Command {
 	return root
 }
 
+// group is a command of subcommands: without one it helps, with an unknown one
+// it fails.
+func group(use, short string) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+}
+
 func serveCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "serve", Short: "Run one service as a process of its own"}
+	cmd := group("serve", "Run one service as a process of its own")
 	cmd.AddCommand(auth.Command(), rbac.Command(), tenant.Command(), audit.Command(), httpbridge.Command())
 	return cmd
 }

@@ -11,7 +11,7 @@ import (
 )
 
 func signingKeysCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "signing-keys", Short: "The keys that sign people's access tokens"}
+	cmd := group("signing-keys", "The keys that sign people's access tokens")
 	cmd.AddCommand(rotateSigningKeyCommand())
 	return cmd
 }

@@ -13,7 +13,7 @@ import (
 )
 
 func usersCommand() *cobra.Command {
-	cmd := &cobra.Command{Use: "users", Short: "Make people's accounts, the first platform administrator's above all"}
+	cmd := group("users", "Make people's accounts, the first platform administrator's above all")
 	cmd.AddCommand(createUserCommand())
 	return cmd
 }

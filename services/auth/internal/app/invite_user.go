@@ -33,6 +33,6 @@ func (a *App) ResetUserPassword(ctx context.Context, r *contract.UserRequest) (*
 		if user.PasswordHash != "" {
 			err = q.AddPasswordHistory(ctx, db.AddPasswordHistoryParams{UserID: user.ID, TenantID: user.TenantID, PasswordHash: user.PasswordHash})
 		}
-		return nil, ended, errors.Join(err, q.EndPassword(ctx, user.ID), a.sendLink(ctx, q, user, resetLink))
+		return nil, ended, errors.Join(err, q.EndPassword(ctx, user.ID), a.sendLink(ctx, q, user, endedLink))
 	})
 }

@@ -15,6 +15,8 @@ import (
 const (
 	inviteLink = "invite"
 	resetLink  = "reset"
+	// endedLink is a reset of a password that an administrator ended.
+	endedLink = "ended"
 )
 
 // How long links are good for.
@@ -34,8 +36,12 @@ func (a *App) sendLink(ctx context.Context, q *db.Queries, user db.AuthUser, pur
 	if err := q.RemoveLinks(ctx, user.ID); err != nil {
 		return err
 	}
+	stored := purpose
+	if purpose == endedLink {
+		stored = resetLink
+	}
 	if err := q.AddLink(ctx, db.AddLinkParams{
-		Mac: a.linkMAC(token), UserID: user.ID, TenantID: user.TenantID, Purpose: purpose, Lifetime: lifetime.Seconds(),
+		Mac: a.linkMAC(token), UserID: user.ID, TenantID: user.TenantID, Purpose: stored, Lifetime: lifetime.Seconds(),
 	}); err != nil {
 		return err
 	}
@@ -60,9 +66,11 @@ func linkMessage(to, purpose, link string, lifetime time.Duration) mail.Message 
 				int(lifetime.Hours()), link),
 		}
 	}
-	return mail.Message{
-		To: to, Subject: "Set a new password",
-		Text: fmt.Sprintf("A new password was asked for your account. Set it within %d minutes:\n\n%s\n\n"+
-			"If you did not ask for it, ignore this; your password stays as it is.\n", int(lifetime.Minutes()), link),
+	text := "A new password was asked for your account. Set it within %d minutes:\n\n%s\n\n" +
+		"If you did not ask for it, ignore this; your password stays as it is.\n"
+	if purpose == endedLink {
+		text = "An administrator ended your password. Set a new one within %d minutes:\n\n%s\n\n" +
+			"Later, ask for another link where you log in.\n"
 	}
+	return mail.Message{To: to, Subject: "Set a new password", Text: fmt.Sprintf(text, int(lifetime.Minutes()), link)}
 }

@@ -17,6 +17,9 @@ const maxScope = 4096
 // enable does not exist.
 func (a *App) ModuleToken(ctx context.Context, r *contract.ModuleTokenRequest) (*contract.AccessTokenResponse, error) {
 	user := kit.UserFrom(ctx)
+	if user.TenantID == "" {
+		return nil, contract.Errorf(contract.Conflict, "you act in no tenant; auth.switch_tenant takes you into one")
+	}
 	if !a.Directory.Enabled(user.TenantID, r.Module) {
 		return nil, contract.Missing("module")
 	}

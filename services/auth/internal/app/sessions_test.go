@@ -448,6 +448,32 @@ func (w *world) platformAdministrator(t testing.TB, email string) string {
 	return id
 }
 
+// Where a tenant requires a second factor, a session that began with a password
+// alone comes in at no door.
+func TestATenantThatRequiresASecondFactorIsNotEnteredByPasswordAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.user(t, "ada@example.com")
+	other := w.second(t, id)
+	_, err := w.SetSignInPolicy(bounded(t), &contract.SetSignInPolicyRequest{
+		TenantID: contract.ID(other), SecondFactor: "required", AcceptAccessTokens: true,
+	})
+	require.NoError(t, err)
+	in := w.loggedIn(t, "ada@example.com", "")
+	request := &contract.SwitchTenantRequest{TenantID: contract.ID(other)}
+	_, err = w.SwitchTenant(w.as(t, in.AccessToken), request)
+	require.ErrorIs(t, err, is(contract.PermissionDenied))
+	for _, methods := range []string{"{password,totp}", "{passkey}"} {
+		require.NoError(t, w.DB.In(bounded(t), database.Everything, func(tx pgx.Tx) error {
+			_, err := tx.Exec(bounded(t), "UPDATE sessions SET methods = $2 WHERE id = $1", in.SessionID, methods)
+			return err
+		}))
+		switched, err := w.SwitchTenant(w.as(t, in.AccessToken), request)
+		require.NoError(t, err, methods)
+		require.Equal(t, other, switched.TenantID)
+	}
+}
+
 func TestAPlatformAdministratorActsInNoTenantUntilTheySwitch(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

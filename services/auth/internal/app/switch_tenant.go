@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"slices"
 
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/events"
@@ -14,8 +15,12 @@ import (
 // the tenant of before until it expires.
 func (a *App) SwitchTenant(ctx context.Context, r *contract.SwitchTenantRequest) (*contract.AccessTokenResponse, error) {
 	caller := kit.UserFrom(ctx)
+	policy, err := a.signInPolicy(ctx, kit.UUID(r.TenantID))
+	if err != nil {
+		return nil, err
+	}
 	response := &contract.AccessTokenResponse{TokenType: "Bearer", ExpiresIn: int(a.Signer.Lifetime.Seconds())}
-	err := a.change(ctx, database.Everything, func(q *db.Queries) ([]events.Event, error) {
+	err = a.change(ctx, database.Everything, func(q *db.Queries) ([]events.Event, error) {
 		locked, err := q.LockSession(ctx, caller.SessionID)
 		if err != nil && !database.Missing(err) {
 			return nil, err
@@ -34,6 +39,10 @@ func (a *App) SwitchTenant(ctx context.Context, r *contract.SwitchTenantRequest)
 		if !ok {
 			return nil, contract.Missing("tenant")
 		}
+		if policy.SecondFactor == "required" && !twoFactors(locked.AuthSession.Methods) {
+			return nil, contract.Errorf(contract.PermissionDenied,
+				"this tenant requires a second factor: enrol one if you have none, and log in with it")
+		}
 		if err := q.SwitchSession(ctx, db.SwitchSessionParams{ID: caller.SessionID, ActingTenant: &tenant.ID}); err != nil {
 			return nil, err
 		}
@@ -50,6 +59,12 @@ func (a *App) SwitchTenant(ctx context.Context, r *contract.SwitchTenantRequest)
 		return nil, err
 	}
 	return response, nil
+}
+
+// twoFactors reports whether a session began with two factors; a passkey alone
+// is two: the device, and its unlocking.
+func twoFactors(methods []string) bool {
+	return len(methods) > 1 || slices.Contains(methods, "passkey")
 }
 
 // switched makes the event that the person acts in the tenant from now on. It

@@ -14,4 +14,4 @@ DELETE FROM auth.links WHERE mac IN (
     SELECT l.mac FROM auth.links l WHERE l.expires_at < now() LIMIT 1000 FOR UPDATE SKIP LOCKED);
 
 -- name: EndPassword :exec
-UPDATE auth.users SET password_hash = '', password_changed_at = clock_timestamp(), last_login_at = coalesce(last_login_at, created_at) WHERE id = $1;
+UPDATE auth.users SET password_hash = '', password_changed_at = clock_timestamp() WHERE id = $1;

@@ -16,7 +16,7 @@ import (
 
 // always are the codes that any operation may answer with.
 var always = []contract.Code{
-	contract.InvalidArgument, contract.InternalError, contract.Unavailable, contract.DeadlineExceeded,
+	contract.InvalidArgument, contract.RateLimited, contract.InternalError, contract.Unavailable, contract.DeadlineExceeded,
 }
 
 // Document returns the document of every operation that has a route. It is
@@ -35,7 +35,7 @@ func Document() *huma.OpenAPI {
 			Schemas: registry,
 			SecuritySchemes: map[string]*huma.SecurityScheme{
 				"apiKey": {Type: "apiKey", In: "header", Name: contract.HeaderAPIKey, Description: "A module's API key."},
-				"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A person's access token, from auth.login."},
+				"bearer": {Type: "http", Scheme: "bearer", BearerFormat: "JWT", Description: "A person's access token, as auth.login and its like answer it."},
 			},
 		},
 	}

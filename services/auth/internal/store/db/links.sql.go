@@ -34,7 +34,7 @@ func (q *Queries) AddLink(ctx context.Context, arg AddLinkParams) error {
 }
 
 const endPassword = `-- name: EndPassword :exec
-UPDATE auth.users SET password_hash = '', password_changed_at = clock_timestamp(), last_login_at = coalesce(last_login_at, created_at) WHERE id = $1
+UPDATE auth.users SET password_hash = '', password_changed_at = clock_timestamp() WHERE id = $1
 `
 
 func (q *Queries) EndPassword(ctx context.Context, id string) error {
