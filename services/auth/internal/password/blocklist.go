@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-//go:embed common/common.txt.gz
+//go:embed blocklist/passwords.txt.gz
 var packed []byte
 
 // common is the most common passwords of public leaks, folded. It is unpacked
