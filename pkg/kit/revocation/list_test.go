@@ -193,7 +193,8 @@ func TestAListOutlivesItsStream(t *testing.T) {
 	operator, err := jetstream.New(w.connect(natsconn.Operator, w.server.URL()))
 	require.NoError(t, err)
 	require.NoError(t, operator.DeleteStream(bounded(t), events.EventsStream))
-	require.NoError(t, events.Ensure(bounded(t), w.js, events.EventsStream, 1))
+	require.Eventually(t, func() bool { return events.Ensure(bounded(t), w.js, events.EventsStream, 1) == nil },
+		limit, 10*time.Millisecond, "the server may still be clearing the stream's folder away")
 	w.sequence.Store(0)
 	w.pulse.Stop() // auth starts anew
 	w.startPulse()
