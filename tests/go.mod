@@ -15,6 +15,7 @@ require (
 	github.com/descope/virtualwebauthn v1.0.3
 	github.com/emersion/go-smtp v0.25.1
 	github.com/golang-jwt/jwt/v5 v5.3.1
+	github.com/google/pprof v0.0.0-20260802141513-ef3492d7dac3
 	github.com/google/uuid v1.6.0
 	github.com/jackc/pgx/v5 v5.12.0
 	github.com/nats-io/nats-server/v2 v2.15.2
@@ -26,11 +27,15 @@ require (
 require (
 	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
+	github.com/bmatcuk/doublestar/v4 v4.6.1 // indirect
 	github.com/buildify/core v0.1.0 // indirect
+	github.com/buildify/core/pkg/decision v0.1.0 // indirect
 	github.com/buildify/core/services/audit v0.1.0 // indirect
 	github.com/buildify/core/services/httpbridge v0.1.0 // indirect
 	github.com/buildify/core/services/rbac v0.1.0 // indirect
 	github.com/buildify/core/services/tenant v0.1.0 // indirect
+	github.com/casbin/casbin/v2 v2.135.0 // indirect
+	github.com/casbin/govaluate v1.3.0 // indirect
 	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/cloudevents/sdk-go/v2 v2.16.2 // indirect
@@ -118,3 +123,5 @@ replace github.com/buildify/core/services/httpbridge => ../services/httpbridge
 replace github.com/buildify/core/cmd/buildify => ../cmd/buildify
 
 replace github.com/buildify/core/modules/financial => ../modules/financial
+
+replace github.com/buildify/core/pkg/decision => ../pkg/decision

@@ -10,6 +10,7 @@ require (
 	github.com/buildify/core/services/httpbridge v0.1.0
 	github.com/buildify/core/services/rbac v0.1.0
 	github.com/buildify/core/services/tenant v0.1.0
+	github.com/google/uuid v1.6.0
 	github.com/spf13/cobra v1.10.2
 )
 
@@ -17,6 +18,7 @@ require (
 	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/buildify/core v0.1.0 // indirect
+	github.com/buildify/core/pkg/decision v0.1.0 // indirect
 	github.com/buildify/core/pkg/events v0.1.0 // indirect
 	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
@@ -31,7 +33,6 @@ require (
 	github.com/go-webauthn/x v0.3.1 // indirect
 	github.com/golang-jwt/jwt/v5 v5.3.1 // indirect
 	github.com/google/go-tpm v0.9.8 // indirect
-	github.com/google/uuid v1.6.0 // indirect
 	github.com/grpc-ecosystem/grpc-gateway/v2 v2.30.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/jackc/pgpassfile v1.0.0 // indirect
@@ -104,3 +105,5 @@ replace github.com/buildify/core/services/tenant => ../../services/tenant
 replace github.com/buildify/core/services/audit => ../../services/audit
 
 replace github.com/buildify/core/services/httpbridge => ../../services/httpbridge
+
+replace github.com/buildify/core/pkg/decision => ../../pkg/decision

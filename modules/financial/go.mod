@@ -6,6 +6,7 @@ require github.com/buildify/core/pkg/sdk v0.1.0
 
 require (
 	github.com/buildify/core/pkg/contract v0.1.0 // indirect
+	github.com/buildify/core/pkg/decision v0.1.0 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect
 	github.com/nats-io/nats.go v1.55.0 // indirect
@@ -20,3 +21,5 @@ require (
 replace github.com/buildify/core/pkg/sdk => ../../pkg/sdk
 
 replace github.com/buildify/core/pkg/contract => ../../pkg/contract
+
+replace github.com/buildify/core/pkg/decision => ../../pkg/decision

@@ -43,7 +43,7 @@ func ReservedModule(name string) bool {
 	case "core", "platform", "buildify", "auth", "rbac", "tenant", "audit", "httpbridge", "operator", "system", "callout":
 		return true
 	}
-	return false
+	return PlatformNamespace(name)
 }
 
 // NewAPIKey forms a key from its id and its random part; it appends the

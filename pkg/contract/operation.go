@@ -94,6 +94,7 @@ type Operation[Req, Resp any] struct{ *Spec }
 
 var (
 	table       []*Spec
+	streams     []*Spec
 	namePattern = regexp.MustCompile(`^[a-z]+\.[a-z_]+$`)
 )
 
@@ -124,7 +125,7 @@ func (s *Spec) check() error {
 	case s.Access.Has(User) != (s.Permission != ""):
 		return fmt.Errorf("contract: %s: exactly the User operations name a permission", s.Name)
 	}
-	for _, other := range table {
+	for _, other := range slices.Concat(table, streams) {
 		if other.Name == s.Name || (s.Path != "" && other.Method == s.Method && other.Path == s.Path) {
 			return fmt.Errorf("contract: %s and %s collide", s.Name, other.Name)
 		}
@@ -152,17 +153,38 @@ func (s *Spec) checkPath() error {
 	return nil
 }
 
-// Operations returns the whole table, ordered by name. The slice is a copy,
-// the Specs are shared and must not be changed.
-func Operations() []*Spec {
-	return slices.SortedFunc(slices.Values(table), func(a, b *Spec) int { return cmp.Compare(a.Name, b.Name) })
+// RegisterStream adds a stream to the table: what a caller reads message by
+// message, over HTTP as server-sent events whose data is the JSON of Message.
+// It may be granted to an API key like an operation.
+func RegisterStream[Message any](spec Spec) Stream[Message] {
+	spec.Response = reflect.TypeFor[Message]()
+	if err := spec.check(); err != nil {
+		panic(err)
+	}
+	streams = append(streams, &spec)
+	return Stream[Message]{&spec}
 }
 
-// ModuleOperations returns the names of the operations that a module may be
-// granted.
+// Stream ties the Spec of a stream to the type of its messages.
+type Stream[Message any] struct{ *Spec }
+
+// Streams returns the table of streams, ordered by name. The slice is a copy,
+// the Specs are shared and must not be changed.
+func Streams() []*Spec { return sorted(streams) }
+
+// Operations returns the whole table, ordered by name. The slice is a copy,
+// the Specs are shared and must not be changed.
+func Operations() []*Spec { return sorted(table) }
+
+func sorted(specs []*Spec) []*Spec {
+	return slices.SortedFunc(slices.Values(specs), func(a, b *Spec) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+// ModuleOperations returns the names of the operations and streams that a
+// module may be granted.
 func ModuleOperations() []string {
 	var names []string
-	for _, spec := range Operations() {
+	for _, spec := range sorted(slices.Concat(table, streams)) {
 		if spec.Access.Has(Module) {
 			names = append(names, spec.Name)
 		}

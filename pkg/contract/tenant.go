@@ -92,6 +92,54 @@ type Activation struct {
 	Revision int64  `json:"revision"`
 }
 
+// PutUnit adds or moves a company, branch or department.
+var PutUnit = Register[PutUnitRequest, OrgUnit](Spec{
+	Name: "tenant.put_unit", Access: Internal, Audit: AuditMutation,
+	Errors:  []Code{NotFound, Conflict},
+	Summary: "Creates, moves or removes a unit of a tenant's org tree.",
+})
+
+// PutUnitRequest describes a unit. A company has no parent; a branch is in a
+// company; a department in a company, a branch or another department.
+type PutUnitRequest struct {
+	TenantID ID     `json:"tenant_id" format:"uuid"`
+	UnitID   ID     `json:"unit_id,omitempty" format:"uuid" doc:"The unit to change; without it a new one is made."`
+	Kind     string `json:"kind" enum:"company,branch,department"`
+	ParentID ID     `json:"parent_id,omitempty" format:"uuid"`
+	Name     string `json:"name" minLength:"1" maxLength:"200"`
+	Removed  bool   `json:"removed,omitempty" doc:"Removes the unit, which must be without others below it."`
+}
+
+// OrgUnit is a company, branch or department. It is also the state that unit
+// events carry.
+type OrgUnit struct {
+	TenantID string `json:"tenant_id"`
+	ID       string `json:"id"`
+	Kind     string `json:"kind" enum:"company,branch,department"`
+	ParentID string `json:"parent_id,omitempty"`
+	Name     string `json:"name"`
+	Removed  bool   `json:"removed,omitempty"`
+	Revision int64  `json:"revision"`
+}
+
+// Newer reports whether u is a later state than old.
+func (u OrgUnit) Newer(old OrgUnit) bool { return u.Revision > old.Revision }
+
+// ListUnits pages through the org trees of all tenants, for projections.
+var ListUnits = Register[SnapshotRequest, ListUnitsResponse](Spec{
+	Name: "tenant.list_units", Access: Internal, Audit: AuditRead,
+	Summary: "Lists the units of every tenant's org tree, removed ones too.",
+})
+
+// ListUnitsResponse is one page of units.
+type ListUnitsResponse struct {
+	Items      []OrgUnit `json:"items"`
+	NextCursor string    `json:"next_cursor,omitempty"`
+}
+
+// Newer reports whether a is a later state than old.
+func (a Activation) Newer(old Activation) bool { return a.Revision > old.Revision }
+
 // ListTenants pages through all tenants with their activations, for
 // projections.
 var ListTenants = Register[SnapshotRequest, ListTenantsResponse](Spec{

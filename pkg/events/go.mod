@@ -3,6 +3,7 @@ module github.com/buildify/core/pkg/events
 go 1.26.0
 
 require (
+	github.com/buildify/core/pkg/contract v0.1.0
 	github.com/cloudevents/sdk-go/v2 v2.16.2
 	github.com/google/uuid v1.6.0
 	github.com/nats-io/nats.go v1.55.0

@@ -1,13 +1,23 @@
 package events
 
-import "time"
+import (
+	"time"
+
+	"github.com/buildify/core/pkg/contract"
+)
 
 // The domain events of the platform. The data of what changed is the state
 // after the change: contract.Tenant, contract.Activation, contract.Member.
 var (
-	TenantChanged   = Kind{"tenant", "tenant", "changed"}
-	ModuleChanged   = Kind{"tenant", "module", "changed"}
+	TenantChanged = Kind{"tenant", "tenant", "changed"}
+	ModuleChanged = Kind{"tenant", "module", "changed"}
+	// UnitChanged is of a tenant's org tree: data contract.OrgUnit.
+	UnitChanged = Kind{"tenant", "unit", "changed"}
+	// BindingsChanged is a step of a tenant's policy: data PolicyChanged.
 	BindingsChanged = Kind{"rbac", "policy", "changed"}
+	// PermissionsDeclared says that a module's permissions changed: data
+	// PermissionsDeclaration.
+	PermissionsDeclared = Kind{"rbac", "permissions", "declared"}
 
 	UserChanged = Kind{"auth", "user", "changed"}
 	// UserAdministered says what was done to an account: data UserChange.
@@ -119,9 +129,20 @@ type BusRefusal struct {
 	Count   int    `json:"count"`
 }
 
-// PolicyChanged is the data of BindingsChanged: a tenant's roles or bindings
-// are now at Revision.
+// PolicyChanged is the data of BindingsChanged: the step of a tenant's policy
+// from the revision before to Revision. Change says in a word what was done,
+// such as "role.created" or "bindings.changed".
 type PolicyChanged struct {
-	TenantID string `json:"tenant_id"`
-	Revision int64  `json:"revision"`
+	TenantID string                  `json:"tenant_id"`
+	Revision int64                   `json:"revision"`
+	Change   string                  `json:"change"`
+	Changes  []contract.PolicyChange `json:"changes"`
+}
+
+// PermissionsDeclaration is the data of PermissionsDeclared.
+type PermissionsDeclaration struct {
+	Module  string   `json:"module"`
+	Added   []string `json:"added,omitempty"`
+	Changed []string `json:"changed,omitempty"`
+	Removed []string `json:"removed,omitempty"`
 }

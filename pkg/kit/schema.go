@@ -45,7 +45,7 @@ func newDecoder(request reflect.Type) *decoder {
 			d.ids = append(d.ids, name)
 		}
 	}
-	d.plain = newPlainDecoder(request, d.schema)
+	d.plain = newPlainDecoder(request, d.schema, registry)
 	return d
 }
 

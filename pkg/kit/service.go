@@ -45,6 +45,9 @@ func (d Deps) JetStream() (jetstream.JetStream, error) {
 // UUID is the canonical spelling of an id that validation found to be a UUID;
 // anything else stays as it is and matches nothing.
 func UUID(id contract.ID) string {
+	if canonicalUUID(string(id)) {
+		return string(id)
+	}
 	parsed, err := uuid.Parse(string(id))
 	if err != nil {
 		return string(id)

@@ -9,7 +9,9 @@ import (
 
 	"github.com/nats-io/nats.go"
 
+	"github.com/buildify/core/pkg/decision"
 	"github.com/buildify/core/pkg/sdk/httptransport"
+	"github.com/buildify/core/pkg/sdk/internal/replica"
 	"github.com/buildify/core/pkg/sdk/natstransport"
 )
 
@@ -19,6 +21,9 @@ type Client struct {
 	transport Transport
 	module    string
 	log       *slog.Logger
+	local     *replica.Replica // nil without local decisions
+	clock     decision.Clock   // of local
+	codes     *codes
 	close     func() error
 }
 
@@ -27,6 +32,7 @@ type options struct {
 	http   *http.Client
 	nats   []nats.Option
 	pauses []time.Duration
+	local  *LocalDecisions
 }
 
 // Option changes how a [Client] works.
@@ -102,12 +108,22 @@ func newOptions(opts []Option) options {
 }
 
 func newClient(transport Transport, module string, o options) *Client {
-	return &Client{
+	c := &Client{
 		transport: retrying{transport, o.pauses},
 		module:    module,
+		codes:     newCodes(module),
 		log:       o.log,
-		close:     sync.OnceValue(transport.Close),
 	}
+	if c.local = startLocal(transport, o); c.local != nil {
+		c.clock = c.local.Now
+	}
+	c.close = sync.OnceValue(func() error {
+		if c.local != nil {
+			c.local.Close()
+		}
+		return transport.Close()
+	})
+	return c
 }
 
 // Module is the module's own name, as its API key tells.

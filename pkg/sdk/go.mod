@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/buildify/core/pkg/contract v0.1.0
+	github.com/buildify/core/pkg/decision v0.1.0
 	github.com/nats-io/nats.go v1.55.0
 	github.com/stretchr/testify v1.12.1
 	go.opentelemetry.io/otel v1.47.0
@@ -21,3 +22,5 @@ require (
 )
 
 replace github.com/buildify/core/pkg/contract => ../contract
+
+replace github.com/buildify/core/pkg/decision => ../decision

@@ -18,14 +18,23 @@ type sessionKey struct{}
 // session is what RequireUser knows about a request.
 type session struct {
 	client *Client
-	user   User
+	token  *Token
 }
 
 // UserFrom returns the user that [RequireUser] verified. Without that
 // middleware there is none.
 func UserFrom(ctx context.Context) (User, bool) {
+	token, ok := TokenFrom(ctx)
+	return token.User, ok
+}
+
+// TokenFrom returns what [RequireUser] verified, [UserFrom] and more.
+func TokenFrom(ctx context.Context) (Token, bool) {
 	s, ok := ctx.Value(sessionKey{}).(session)
-	return s.user, ok
+	if !ok {
+		return Token{}, false
+	}
+	return *s.token, true
 }
 
 // RequireUser lets only requests through that carry a valid access token
@@ -43,26 +52,27 @@ func RequireUser(client *Client) func(http.Handler) http.Handler {
 				WriteProblem(w, unauthenticated("a bearer token is required"))
 				return
 			}
-			user, err := client.VerifyToken(r.Context(), token)
+			verified, err := client.Verify(r.Context(), token)
 			if err != nil {
 				client.refuse(w, r, err, tokenRefused)
 				return
 			}
-			ctx := context.WithValue(r.Context(), sessionKey{}, session{client, *user})
+			ctx := context.WithValue(r.Context(), sessionKey{}, session{client, verified})
 			next.ServeHTTP(w, r.WithContext(ctx))
 		})
 	}
 }
 
 // RequirePermission lets only users through who hold the permission in the
-// tenant that their token acts in. It stands
-// inside [RequireUser], without which everybody gets 401:
+// tenant that their token acts in. It stands inside [RequireUser], without which
+// everybody gets 401:
 //
 //	mux.Handle("GET /accounts", sdk.RequireUser(client)(sdk.RequirePermission("financial:accounts:read")(list)))
 //
 // It answers 403 for want of the permission and 503 whenever the core cannot
-// be asked. It panics when permission is no concrete permission code: 2 to 5
-// segments of a-z, 0-9, "_" and "-", separated by colons.
+// be asked, and decides locally when the client does ([WithLocalDecisions]). It
+// panics when permission is no concrete permission code: 2 to 5 segments of a-z,
+// 0-9, "_" and "-", separated by colons.
 func RequirePermission(permission string) func(http.Handler) http.Handler {
 	if !contract.ValidPermission(permission) {
 		panic(fmt.Sprintf("sdk: %q is not a permission code such as financial:accounts:read", permission))
@@ -75,7 +85,7 @@ func RequirePermission(permission string) func(http.Handler) http.Handler {
 				WriteProblem(w, unauthenticated("a verified user is required"))
 				return
 			}
-			allowed, err := s.client.Check(r.Context(), s.user.ID, permission, InTenant(s.user.TenantID))
+			allowed, err := s.client.Check(r.Context(), s.token.User.ID, permission, InTenant(s.token.User.TenantID))
 			switch {
 			case err != nil:
 				s.client.refuse(w, r, err, func(err error) *Error {

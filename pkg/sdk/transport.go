@@ -32,6 +32,19 @@ type Transport interface {
 	Close() error
 }
 
+// Follower is what a Transport may be as well: one that can follow a stream of
+// the contract. [WithLocalDecisions] needs it.
+//
+// Follow calls opened once, when nothing that is told from then on can be missed
+// any more, and then handle for each message, one at a time and in their order;
+// both must return soon. subjects are where the bus tells the stream; a
+// transport that knows another way needs none. It returns when ctx ends, or as
+// soon as a message may have been lost, with an error as [Transport] promises
+// them.
+type Follower interface {
+	Follow(ctx context.Context, spec *contract.Spec, subjects []string, opened func(), handle func(message []byte)) error
+}
+
 // answerSlack is how much longer than the operation may take we wait, so that
 // the core's own word on a timeout arrives before ours.
 const answerSlack = time.Second

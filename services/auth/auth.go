@@ -181,11 +181,17 @@ func (s *Service) prepare(ctx context.Context) error {
 	s.app = &app.App{
 		DB: s.deps.DB, Directory: s.directory, Box: box, Log: s.deps.Telemetry.Log,
 		Core: kit.NewClient(s.deps.NATS, s.deps.Telemetry), PublicURL: s.cfg.PublicURL, Passkeys: passkeys,
-		Hasher: password.NewHasher(hashers, password.Default), KeyRevoked: s.disconnect,
+		Authority: s.authority,
+		Hasher:    password.NewHasher(hashers, password.Default), KeyRevoked: s.disconnect,
 	}
 	tellHashing(s.deps.Telemetry.Metrics, s.app.Hasher)
 	s.prepareTokens(signer)
 	return s.prepareMail()
+}
+
+func (s *Service) authority(ctx context.Context, r *contract.MayAdministerRequest) error {
+	_, err := kit.Call(ctx, s.app.Core, contract.MayAdminister, r)
+	return err
 }
 
 func (s *Service) answerCallout() (err error) {
@@ -249,7 +255,9 @@ func (a authenticator) AuthenticateKey(ctx context.Context, key string, remote n
 	if verified.ExpiresAt != nil {
 		expires = *verified.ExpiresAt
 	}
-	return callout.Grant{KeyID: verified.ID, Module: verified.Module, Operations: verified.Operations, Expires: expires}, nil
+	return callout.Grant{
+		KeyID: verified.ID, Module: verified.Module, Operations: verified.Operations, Tenants: verified.Tenants, Expires: expires,
+	}, nil
 }
 
 // Stop implements kit.Service.

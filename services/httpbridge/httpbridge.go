@@ -16,6 +16,7 @@ import (
 
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/kit"
+	"github.com/buildify/core/services/httpbridge/internal/feed"
 	"github.com/buildify/core/services/httpbridge/internal/keys"
 	"github.com/buildify/core/services/httpbridge/internal/openapi"
 	"github.com/buildify/core/services/httpbridge/internal/origin"
@@ -45,6 +46,7 @@ type Service struct {
 	deps     kit.Deps
 	cfg      Config
 	keys     *keys.Keys
+	feed     *feed.Hub
 	health   *kit.Health
 	listener net.Listener
 	server   *http.Server
@@ -75,6 +77,7 @@ func (s *Service) Start(ctx context.Context) (err error) {
 	if s.keys, err = keys.Start(ctx, client, js, s.deps.Telemetry.Log); err != nil {
 		return err
 	}
+	s.feed = feed.NewHub(s.deps.NATS)
 	handler, err := s.handler(client, trusted)
 	if err != nil {
 		return err
@@ -109,7 +112,7 @@ func (s *Service) handler(client *kit.Client, trusted origin.Trusted) (http.Hand
 		return nil, fmt.Errorf("openapi: %w", err)
 	}
 	mux := http.NewServeMux()
-	(&route.Router{Client: client, Keys: s.keys, Telemetry: s.deps.Telemetry, Trusted: trusted}).Mount(mux)
+	(&route.Router{Client: client, Keys: s.keys, Feed: s.feed, Telemetry: s.deps.Telemetry, Trusted: trusted}).Mount(mux)
 	pages := web.Handler()
 	for _, pattern := range web.Patterns() {
 		mux.Handle(pattern, pages)
@@ -157,10 +160,12 @@ func (s *Service) Stop(ctx context.Context) error {
 	var err error
 	if s.server != nil {
 		s.health.Drain()
+		s.feed.Stop() // streams never finish by themselves
 		err = kit.ShutdownHTTP(ctx, s.server)
 	} else if s.listener != nil {
 		err = s.listener.Close()
 	}
+	s.feed.Stop()
 	s.keys.Stop()
 	return err
 }

@@ -1,47 +1,75 @@
-// Package rbac is the service that owns roles and bindings, and decides.
+// Package rbac is the service that owns roles, groups and bindings, and decides.
+//
+// A change is written, with its event, in one transaction at the tenant's next
+// revision (internal/app/change.go), and comes to every replica's engine in
+// three ways that cover for each other:
+//
+//	commit ──▶ announcement on core.beat.rbac       at once, may be lost    follow.go
+//	       ──▶ event in the stream EVENTS           milliseconds            follow.go
+//	       ──▶ revisions in PostgreSQL, every 250 ms: the truth             poll.go
+//
+// What the engine takes in is told to modules that decide locally (feed.go).
+// What others own and decisions depend on becomes part of the policy too
+// (states.go), and the engine is held against the database all the time
+// (verify.go).
 package rbac
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
+	"fmt"
 	"sync"
-	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/decision"
 	"github.com/buildify/core/pkg/events"
 	"github.com/buildify/core/pkg/kit"
-	"github.com/buildify/core/pkg/kit/database"
 	"github.com/buildify/core/pkg/kit/directory"
 	"github.com/buildify/core/pkg/kit/outbox"
 	"github.com/buildify/core/services/rbac/internal/app"
-	"github.com/buildify/core/services/rbac/internal/engine"
 )
 
 // Name of the service and of its schema.
 const Name = "rbac"
 
+// Config is what an operator may choose.
+type Config struct {
+	// CacheTenants is how many tenants' policies are kept in memory while they
+	// are not asked about; 0 keeps all.
+	CacheTenants int
+}
+
 // Service serves rbac operations.
 type Service struct {
 	deps      kit.Deps
+	cfg       Config
+	metrics   *metrics
 	directory *directory.Directory
+	users     *directory.UserVerifier
 	app       *app.App
 	server    *kit.Server
 	relay     *outbox.Relay
 	follower  *events.Follower
-	changed   chan string
-	stopping  chan struct{}
-	stopOnce  sync.Once
-	reloading sync.WaitGroup
+	beats     *nats.Subscription
+	states    states
+
+	stop context.CancelFunc
+	done sync.WaitGroup
 }
 
 // New returns the service, not started.
-func New(deps kit.Deps) *Service {
+func New(deps kit.Deps, cfg Config) *Service {
 	d := directory.New(deps.Telemetry.Log)
-	return &Service{
-		deps: deps, directory: d, changed: make(chan string, 1024), stopping: make(chan struct{}),
-		app: &app.App{DB: deps.DB, Directory: d, Engine: engine.New()},
+	s := &Service{deps: deps, cfg: cfg, directory: d, states: newStates()}
+	s.app = &app.App{
+		DB: deps.DB, Directory: d, Engine: decision.NewEngine(), Log: deps.Telemetry.Log, Announce: s.announce,
 	}
+	s.app.Engine.OnApplied(s.applied)
+	s.metrics = newMetrics(deps.Telemetry.Metrics, s.app.Engine)
+	d.Watch(func(tenant, _ string) { s.states.dirty(tenant) })
+	return s
 }
 
 // Start implements kit.Service.
@@ -58,77 +86,62 @@ func (s *Service) Start(ctx context.Context) (err error) {
 	if err := events.Ensure(ctx, js, events.EventsStream, s.deps.Replicas); err != nil {
 		return err
 	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.stop = stop
 	s.relay = outbox.Start(s.deps.DB, js, Name, s.deps.Telemetry.Log, s.deps.Telemetry.Metrics)
 	s.app.Committed = s.relay.Notify
+	client := kit.NewClient(s.deps.NATS, s.deps.Telemetry)
+	s.app.Core = client
+	if err := s.follow(ctx, js); err != nil {
+		return err
+	}
+	if err := s.directory.Start(ctx, client, js, directory.Tenants|directory.Members|directory.Units); err != nil {
+		return err
+	}
+	s.users = directory.NewUserVerifier(Name, client, s.directory, s.deps.Telemetry)
+	if err := s.users.Start(ctx, js); err != nil {
+		return err
+	}
+	if err := s.load(ctx); err != nil {
+		return err
+	}
+	s.done.Go(func() { s.states.run(running, s.takeIn) })
+	s.done.Go(func() { s.pollAll(running) })
+	s.done.Go(func() { s.verifyAll(running) })
 	s.server, err = kit.NewServer(kit.ServerConfig{
 		Service: Name, Version: s.deps.Version, NATS: s.deps.NATS, Telemetry: s.deps.Telemetry,
+		Users: s.users, Permissions: s.app,
 	})
 	if err != nil {
 		return err
 	}
-	if err := s.directory.Start(ctx, kit.NewClient(s.deps.NATS, s.deps.Telemetry), js, directory.Tenants|directory.Members); err != nil {
-		return err
+	return errors.Join(s.handleQuestions(), s.handleAdmin())
+}
+
+// load reads all policies, after what others own has become part of them.
+func (s *Service) load(ctx context.Context) error {
+	log := s.deps.Telemetry.Log
+	if err := s.takeIn(ctx, s.directory.TenantIDs()); err != nil {
+		return fmt.Errorf("rbac: %w", err)
 	}
-	s.follower, err = events.Follow(ctx, js, events.EventsStream, []string{events.BindingsChanged.Subject("*")}, s.apply,
-		func(err error) { s.deps.Telemetry.Log.Warn("rbac: reading events", "error", err) })
-	if err != nil {
-		return err
+	if s.cfg.CacheTenants > 0 {
+		return nil // each is loaded when it is asked about
 	}
-	if err := s.app.Load(ctx, database.Everything); err != nil {
-		return err
-	}
-	s.reloading.Go(s.reload)
+	return s.app.LoadAll(ctx, func(tenants int) { log.Info("rbac: loading policies", "tenants", tenants) })
+}
+
+func (s *Service) handleQuestions() error {
 	return errors.Join(
-		kit.HandleFast(s.server, contract.CheckPermission, s.app.Check, nil),
-		kit.HandleFast(s.server, contract.ListPermissions, s.app.Permissions, nil),
-		kit.Handle(s.server, contract.PutRole, s.app.PutRole),
-		kit.Handle(s.server, contract.BindRole, s.app.Bind),
-		kit.Handle(s.server, contract.UnbindRole, s.app.Unbind),
+		kit.HandleFast(s.server, contract.CheckPermission, s.app.CheckFast, s.app.Check),
+		kit.HandleFast(s.server, contract.CheckPermissions, s.app.CheckBatchFast, s.app.CheckBatch),
+		kit.Handle(s.server, contract.ListPermissions, s.app.Permissions),
+		kit.Handle(s.server, contract.WhoCan, s.app.WhoCan),
+		kit.Handle(s.server, contract.Explain, s.app.Explain),
+		kit.Handle(s.server, contract.Simulate, s.app.Simulate),
+		kit.Handle(s.server, contract.EffectivePermissions, s.app.Effective),
+		kit.Handle(s.server, contract.MayAdminister, s.app.MayAdminister),
+		kit.Handle(s.server, contract.PolicySnapshot, s.app.Snapshot),
 	)
-}
-
-// apply hears of a tenant's new revision, made by this replica or another.
-func (s *Service) apply(e events.Event) {
-	var change events.PolicyChanged
-	if err := json.Unmarshal(e.Data(), &change); err != nil {
-		s.deps.Telemetry.Log.Error("rbac: event not understood", "id", e.ID(), "error", err)
-		return
-	}
-	if change.Revision > s.app.Engine.Policy(change.TenantID).Revision {
-		select {
-		case s.changed <- change.TenantID:
-		case <-s.stopping:
-		}
-	}
-}
-
-// reload brings tenants up to date one after the other; a database that is
-// away is asked again until it is back.
-func (s *Service) reload() {
-	for {
-		select {
-		case <-s.stopping:
-			return
-		case tenant := <-s.changed:
-			for !s.loaded(tenant) {
-				select {
-				case <-s.stopping:
-					return
-				case <-time.After(200 * time.Millisecond):
-				}
-			}
-		}
-	}
-}
-
-func (s *Service) loaded(tenant string) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	err := s.app.Load(ctx, tenant)
-	if err != nil {
-		s.deps.Telemetry.Log.Warn("rbac: policy not reloaded; will try again", "tenant_id", tenant, "error", err)
-	}
-	return err == nil
 }
 
 // Stop implements kit.Service.
@@ -137,9 +150,15 @@ func (s *Service) Stop(ctx context.Context) error {
 	if s.server != nil {
 		err = s.server.Stop(ctx)
 	}
-	s.stopOnce.Do(func() { close(s.stopping) })
-	s.reloading.Wait()
+	if s.stop != nil {
+		s.stop()
+	}
+	s.done.Wait()
+	if s.beats != nil {
+		_ = s.beats.Unsubscribe() // fails when the connection is closed: as good
+	}
 	s.follower.Stop()
+	s.users.Stop()
 	s.directory.Stop()
 	if s.relay != nil {
 		err = errors.Join(err, s.relay.Stop(ctx))

@@ -51,8 +51,11 @@ func (s *Service) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	// The snapshot first: this service's own projection is taken from it too.
-	if err := kit.Handle(s.server, contract.ListTenants, a.ListAll); err != nil {
+	// The snapshots first: this service's own projection is taken from them too.
+	if err := errors.Join(
+		kit.Handle(s.server, contract.ListTenants, a.ListAll),
+		kit.Handle(s.server, contract.ListUnits, a.ListUnits),
+	); err != nil {
 		return err
 	}
 	if err := s.directory.Start(ctx, kit.NewClient(s.deps.NATS, s.deps.Telemetry), js, directory.Tenants); err != nil {
@@ -64,6 +67,7 @@ func (s *Service) Start(ctx context.Context) (err error) {
 		kit.Handle(s.server, contract.CreateTenant, a.Create),
 		kit.Handle(s.server, contract.SetTenantActive, a.SetActive),
 		kit.Handle(s.server, contract.SetTenantModule, a.SetModule),
+		kit.Handle(s.server, contract.PutUnit, a.PutUnit),
 	)
 }
 

@@ -183,9 +183,7 @@ func testUserDenials(t *testing.T, s *stack.Stack) {
 	admin := stack.HTTPCaller{URL: s.HTTPURL, Bearer: c.Token(t, c.Admin)}
 	_, refused = list(admin)
 	require.Nil(t, refused)
-	stack.Do(t, s, contract.UnbindRole, &contract.BindRequest{
-		TenantID: contract.ID(c.Tenant.ID), UserID: contract.ID(c.Admin.ID), Role: "administrator",
-	})
+	c.Unbind(t, c.Admin.ID, "administrator")
 	_, refused = list(admin)
 	requireCode(t, contract.PermissionDenied, "", refused)
 	// A suspended tenant's people are strangers.

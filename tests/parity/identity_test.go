@@ -38,14 +38,26 @@ func testIdentity(t *testing.T, s *stack.Stack) {
 	}
 }
 
-// world is a story's: a company, and calls over HTTP that read easily.
-type world struct{ fixture }
+// world is a story's: a company, and calls over HTTP, or over the bus, that read
+// easily.
+type world struct {
+	fixture
+	bus bool
+}
+
+// by calls as the bearer of a token.
+func (w *world) by(token string) stack.Caller {
+	if w.bus {
+		return stack.BusCaller{Conn: w.s.Operator, Bearer: token}
+	}
+	return stack.HTTPCaller{URL: w.s.HTTPURL, Bearer: token}
+}
 
 // as calls an operation as the bearer of a token, nobody's when it is empty; it
 // must succeed.
 func as[Req, Resp any](t *testing.T, w *world, token string, op contract.Operation[Req, Resp], r fields) *Resp {
 	t.Helper()
-	out, refused := stack.HTTPCaller{URL: w.s.HTTPURL, Bearer: token}.Call(t, op.Spec, r.body())
+	out, refused := w.by(token).Call(t, op.Spec, r.body())
 	require.Nil(t, refused, op.Name)
 	response := new(Resp)
 	require.NoError(t, json.Unmarshal(out, response))
@@ -55,7 +67,7 @@ func as[Req, Resp any](t *testing.T, w *world, token string, op contract.Operati
 // refused is as for what must fail with the code; it returns the field at fault.
 func (w *world) refused(t *testing.T, code contract.Code, token string, spec *contract.Spec, r fields) (field string) {
 	t.Helper()
-	_, refused := stack.HTTPCaller{URL: w.s.HTTPURL, Bearer: token}.Call(t, spec, r.body())
+	_, refused := w.by(token).Call(t, spec, r.body())
 	require.NotNil(t, refused, spec.Name)
 	require.Equal(t, code, refused.Code, refused.Error())
 	return refused.Field
@@ -174,9 +186,7 @@ func testAnotherTenant(t *testing.T, w *world) {
 	w.refused(t, contract.NotFound, in.AccessToken, contract.SwitchTenant.Spec, fields{"tenant_id": other.Tenant.ID})
 	membership := &contract.MembershipRequest{UserID: contract.ID(u.ID), TenantID: contract.ID(other.Tenant.ID)}
 	stack.Do(t, w.s, contract.AddMembership, membership)
-	stack.Do(t, w.s, contract.BindRole, &contract.BindRequest{
-		TenantID: membership.TenantID, UserID: membership.UserID, Role: "administrator",
-	})
+	other.Bind(t, u.ID, "administrator")
 	items := as(t, w, in.AccessToken, contract.MyTenants, fields{}).Items
 	require.Len(t, items, 2)
 	require.True(t, items[0].Home && items[0].Current)
@@ -258,7 +268,7 @@ func testRotation(t *testing.T, w *world) {
 		return refused == nil
 	}
 	require.True(t, works(made.APIKey))
-	next := as(t, w, admin, contract.RotateKey, fields{"id": made.ID, "overlap_seconds": 2})
+	next := as(t, w, admin, contract.RotateKey, fields{"id": made.ID, "overlap_seconds": 5})
 	for _, key := range []string{made.APIKey, next.APIKey} {
 		require.True(t, works(key), "both keys work in the overlap")
 		_, err := w.s.ModuleBus(t, key)

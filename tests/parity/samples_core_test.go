@@ -11,16 +11,9 @@ import (
 	"github.com/buildify/core/tests/stack"
 )
 
-// coreSamples are of rbac, tenant and audit.
+// coreSamples are of tenant and audit.
 func coreSamples() map[string]sample {
 	return map[string]sample{
-		"rbac.check": aboutUser(func(f *fixture) fields {
-			return fields{"permission": f.ours.Module + ":accounts:read", "resource_id": 17}
-		},
-			func(t *testing.T, _ *fixture, got map[string]any) { require.Equal(t, true, got["allowed"]) }),
-		"rbac.permissions": aboutUser(nil, func(t *testing.T, f *fixture, got map[string]any) {
-			require.Equal(t, []any{f.ours.Module + ":accounts:read"}, got["permissions"])
-		}),
 		"audit.log": aboutUser(func(*fixture) fields {
 			return fields{"action": "table.sample", "resource_type": "sample", "resource_id": 17, "details": fields{"total": 12.5}}
 		}, func(t *testing.T, _ *fixture, got map[string]any) { require.Equal(t, "logged", got["status"]) }),
@@ -30,11 +23,6 @@ func coreSamples() map[string]sample {
 			},
 			elsewhere: &contract.Error{Code: contract.PermissionDenied, Field: "tenant_id"},
 		},
-		"rbac.put_role": {request: func(_ *testing.T, f *fixture) request {
-			return fields{"tenant_id": f.ours.Tenant.ID, "role": "r" + fresh(), "permissions": []string{"a:b", "a:**"}}.request()
-		}},
-		"rbac.bind":   {request: func(t *testing.T, f *fixture) request { return f.binding(t, false) }},
-		"rbac.unbind": {request: func(t *testing.T, f *fixture) request { return f.binding(t, true) }},
 		"tenant.get": aboutTenant(nil, func(t *testing.T, f *fixture, got map[string]any) {
 			require.Equal(t, f.ours.Tenant.ID, got["id"])
 			require.Equal(t, f.ours.Tenant.Code, got["code"])
@@ -53,6 +41,13 @@ func coreSamples() map[string]sample {
 			return fields{"tenant_id": f.ours.Tenant.ID, "module_name": "m" + fresh(), "enabled": true}.request()
 		}},
 		"tenant.list_all": {request: nothing},
+		"tenant.put_unit": {request: func(_ *testing.T, f *fixture) request {
+			return fields{"tenant_id": f.ours.Tenant.ID, "kind": "company", "name": "Made by the table"}.request()
+		}},
+		"tenant.list_units": {request: func(t *testing.T, f *fixture) request {
+			f.ours.Unit(t, "company", "")
+			return request{body: "{}"}
+		}},
 	}
 }
 
@@ -81,19 +76,6 @@ func about(name string, more func(*fixture) fields, want func(*testing.T, *fixtu
 		absent:  func(_ *testing.T, f *fixture) request { return of(f, uuid.NewString()) },
 		want:    want,
 	}
-}
-
-// binding is of a person to a new role, made already or not.
-func (f *fixture) binding(t *testing.T, made bool) request {
-	t.Helper()
-	role := "r" + fresh()
-	f.ours.PutRole(t, role, "a:b")
-	if made {
-		stack.Do(t, f.s, contract.BindRole, &contract.BindRequest{
-			TenantID: contract.ID(f.ours.Tenant.ID), UserID: contract.ID(f.ours.Nobody.ID), Role: role,
-		})
-	}
-	return fields{"tenant_id": f.ours.Tenant.ID, "user_id": f.ours.Nobody.ID, "role": role}.request()
 }
 
 func (f *fixture) newTenant(t *testing.T) string {

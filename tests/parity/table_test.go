@@ -33,6 +33,8 @@ type sample struct {
 	elsewhere *contract.Error
 	// want looks at an answer beyond its form.
 	want func(*testing.T, *fixture, map[string]any)
+	// varies names a member of answers that depends on who calls.
+	varies string
 }
 
 // request is a body, and for operations about oneself the caller's token.
@@ -42,7 +44,7 @@ type request struct{ body, bearer string }
 func samples() map[string]sample {
 	all := map[string]sample{}
 	for _, area := range []map[string]sample{
-		coreSamples(), peopleSamples(), sessionSamples(), factorSamples(), keySamples(), tokenSamples(),
+		coreSamples(), rbacSamples(), peopleSamples(), sessionSamples(), factorSamples(), keySamples(), tokenSamples(),
 	} {
 		maps.Copy(all, area)
 	}
@@ -66,6 +68,12 @@ func testTable(t *testing.T, s *stack.Stack) {
 	all := samples()
 	t.Run("every credential that is refused is refused at the door", func(t *testing.T) { testBusDoor(t, f) })
 	t.Run("no module is told that a bad token is good", func(t *testing.T) { testVerify(t, f) })
+	for _, spec := range contract.Streams() {
+		t.Run(spec.Name, func(t *testing.T) {
+			t.Parallel()
+			testStreamDenials(t, f, spec)
+		})
+	}
 	for _, spec := range contract.Operations() {
 		t.Run(spec.Name, func(t *testing.T) {
 			t.Parallel()
@@ -161,63 +169,64 @@ func (o *operation) namesTenant() bool {
 	return false
 }
 
-// refused are those who may not call, and what they are told. What modules may
-// not publish is another matter: see testViolations.
-func (o *operation) refused() map[contract.Code][]caller {
+// refusal is what those are told who may not call.
+type refusal struct {
+	caller
+	code  contract.Code
+	field string
+}
+
+// refused are those who may not call. What modules may not publish is another
+// matter: see testViolations.
+func (o *operation) refused() (all []refusal) {
+	add := func(code contract.Code, field string, callers ...caller) {
+		for _, c := range callers {
+			all = append(all, refusal{c, code, field})
+		}
+	}
 	f, door := o.f, o.f.s.HTTPURL
-	all := map[contract.Code][]caller{}
 	if o.has(contract.Module) {
-		strangers := []caller{
-			{"no key over http", stack.HTTPCaller{URL: door}, ""},
-			{"a person's token and no key over http", stack.HTTPCaller{URL: door, Bearer: f.tokens.master}, ""},
+		add(contract.Unauthenticated, contract.HeaderAPIKey, caller{"no key over http", stack.HTTPCaller{URL: door}, ""})
+		if !o.forPeople() {
+			add(contract.Unauthenticated, contract.HeaderAPIKey,
+				caller{"a person's token and no key over http", stack.HTTPCaller{URL: door, Bearer: f.tokens.master}, ""})
 		}
 		for name, key := range f.badKeys {
-			strangers = append(strangers, caller{name + " over http", stack.HTTPCaller{URL: door, APIKey: key}, ""})
+			add(contract.Unauthenticated, contract.HeaderAPIKey, caller{name + " over http", stack.HTTPCaller{URL: door, APIKey: key}, ""})
 		}
-		all[contract.Unauthenticated] = strangers
-		all[contract.PermissionDenied] = []caller{{
-			"a key without this operation over http", stack.HTTPCaller{URL: door, APIKey: f.without(o.spec.Name).key}, "",
-		}}
-		all[contract.NotFound] = append(o.modules("another module", f.stranger), o.modules("the module's key for another tenant", f.elsewhere)...)
+		without := f.without(o.spec.Name).key
+		add(contract.PermissionDenied, "", caller{"a key without this operation over http", stack.HTTPCaller{URL: door, APIKey: without}, ""})
+		add(contract.NotFound, "", o.modules("another module", f.stranger)...)
+		add(contract.NotFound, "", o.modules("the module's key for another tenant", f.elsewhere)...)
 	}
 	if o.forPeople() {
-		strangers := []caller{
-			{"no token over http", stack.HTTPCaller{URL: door}, ""},
-			{"a module's key and no token over http", stack.HTTPCaller{URL: door, APIKey: f.module.key}, ""},
+		const field = "Authorization"
+		if !o.has(contract.Module) {
+			add(contract.Unauthenticated, field, caller{"no token over http", stack.HTTPCaller{URL: door}, ""},
+				caller{"a module's key and no token over http", stack.HTTPCaller{URL: door, APIKey: f.module.key}, ""})
 		}
 		if !o.has(contract.Internal) { // else it is the service itself that calls
-			strangers = append(strangers, caller{"no token over nats", stack.BusCaller{Conn: f.s.Operator}, ""})
+			add(contract.Unauthenticated, field, caller{"no token over nats", stack.BusCaller{Conn: f.s.Operator}, ""})
 		}
 		for name, token := range f.badTokens {
-			strangers = append(strangers, o.bearers(name, token, "")...)
+			add(contract.Unauthenticated, field, o.bearers(name, token, "")...)
 		}
-		all[contract.Unauthenticated] = strangers
 	}
 	if o.has(contract.User) {
-		all[contract.PermissionDenied] = o.bearers("a person without the permission", f.tokens.nobody, "")
+		add(contract.PermissionDenied, "", o.bearers("a person without the permission", f.tokens.nobody, "")...)
 		if strings.HasSuffix(o.spec.Permission, ":platform") {
-			all[contract.PermissionDenied] = append(all[contract.PermissionDenied],
-				o.bearers("whoever holds all that a tenant can give", f.tokens.master, "")...)
+			add(contract.PermissionDenied, "", o.bearers("whoever holds all that a tenant can give", f.tokens.master, "")...)
 		}
 	}
 	return all
 }
 
 func (o *operation) testDenials(t *testing.T, valid request) {
-	for code, callers := range o.refused() {
-		field := ""
-		if code == contract.Unauthenticated {
-			field = contract.HeaderAPIKey
-			if o.forPeople() {
-				field = "Authorization"
-			}
-		}
-		for _, c := range callers {
-			t.Run(c.name, func(t *testing.T) {
-				_, refused := c.Call(t, o.spec, valid.body)
-				requireCode(t, code, field, refused)
-			})
-		}
+	for _, c := range o.refused() {
+		t.Run(c.name, func(t *testing.T) {
+			_, refused := c.Call(t, o.spec, valid.body)
+			requireCode(t, c.code, c.field, refused)
+		})
 	}
 	o.testViolations(t, valid.body)
 	if !o.has(contract.Internal) || o.spec.Path != "" {
@@ -287,16 +296,19 @@ func (o *operation) testOtherTenant(t *testing.T, valid request) {
 }
 
 // within are those who may call, but not about everything.
-func (o *operation) within(token string) []caller {
-	switch {
-	case o.has(contract.Module):
-		return o.modules("the module", o.f.module)
-	case strings.HasSuffix(o.spec.Permission, ":platform"):
-		return o.bearers("a platform administrator", o.f.tokens.platform, "")
-	case o.has(contract.User):
-		return o.bearers("the tenant's administrator", o.f.tokens.master, "")
+func (o *operation) within(token string) (all []caller) {
+	if o.has(contract.Module) {
+		all = o.modules("the module", o.f.module)
 	}
-	return o.bearers("oneself", token, "")
+	switch {
+	case strings.HasSuffix(o.spec.Permission, ":platform"):
+		return append(all, o.bearers("a platform administrator", o.f.tokens.platform, "")...)
+	case o.has(contract.User):
+		return append(all, o.bearers("the tenant's administrator", o.f.tokens.master, "")...)
+	case o.has(contract.Self):
+		return append(all, o.bearers("oneself", token, "")...)
+	}
+	return all
 }
 
 // testUnknownField holds that a mistake is told by its field's name, before
@@ -328,7 +340,7 @@ func (o *operation) testValid(t *testing.T, next request) {
 				o.sample.want(t, o.f, got.(map[string]any)) //nolint:errcheck // valid, so an object
 			}
 			if before != nil {
-				requireSameShape(t, "answer", before, got)
+				requireSameShape(t, "answer", o.sample.varies, before, got)
 			}
 			before = got
 		})
@@ -356,20 +368,23 @@ func requireValid(t *testing.T, response reflect.Type, got any) {
 }
 
 // requireSameShape holds that two answers have the same members of the same
-// kinds.
-func requireSameShape(t *testing.T, at string, a, b any) {
+// kinds, but for those called varies.
+func requireSameShape(t *testing.T, at, varies string, a, b any) {
 	t.Helper()
 	require.Equal(t, fmt.Sprintf("%T", a), fmt.Sprintf("%T", b), at)
 	switch a := a.(type) {
 	case map[string]any:
 		b, _ := b.(map[string]any)
-		require.ElementsMatch(t, slices.Collect(maps.Keys(a)), slices.Collect(maps.Keys(b)), at)
-		for name := range a {
-			requireSameShape(t, at+"."+name, a[name], b[name])
+		names := func(members map[string]any) []string {
+			return slices.DeleteFunc(slices.Collect(maps.Keys(members)), func(name string) bool { return name == varies })
+		}
+		require.ElementsMatch(t, names(a), names(b), at)
+		for _, name := range names(a) {
+			requireSameShape(t, at+"."+name, varies, a[name], b[name])
 		}
 	case []any:
 		if b, _ := b.([]any); len(a) > 0 && len(b) > 0 {
-			requireSameShape(t, at+"[0]", a[0], b[0])
+			requireSameShape(t, at+"[0]", varies, a[0], b[0])
 		}
 	}
 }

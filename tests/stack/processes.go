@@ -13,11 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
 
 	"github.com/buildify/core/pkg/kit/kittest"
-	"github.com/buildify/core/pkg/kit/natsserver"
 )
 
 // Process is a service running apart.
@@ -44,7 +42,8 @@ func Processes(t testing.TB) *Stack {
 	buildify := Build(t, "github.com/buildify/core/cmd/buildify")
 	run(t, buildify, "nats", "init", "--dir", s.Credentials)
 	run(t, buildify, "migrate", "--database-url", s.DatabaseURL)
-	s.NATSURL = startNATS(t, s.Credentials, filepath.Join(dir, "jetstream"))
+	s.Bus = startNATS(t, s.Credentials, filepath.Join(dir, "jetstream"))
+	s.NATSURL = s.Bus.url
 
 	s.PublicURL, s.SecretFile = "http://localhost:8080", filepath.Join(dir, "secret")
 	require.NoError(t, os.WriteFile(s.SecretFile, []byte("a secret of thirty-two bytes or more"), 0o600))
@@ -145,35 +144,6 @@ func (p *Process) Stop() {
 	if p.cmd.ProcessState.ExitCode() != 0 {
 		p.t.Errorf("%v: %v\n%s", p.args, p.cmd.ProcessState, p.log)
 	}
-}
-
-// startNATS runs the nats-server of the module graph as its own process.
-func startNATS(t testing.TB, credentials, store string) (url string) {
-	t.Helper()
-	address := freeAddress(t)
-	require.NoError(t, os.WriteFile(filepath.Join(credentials, "local.conf"),
-		[]byte("NATS_LISTEN: \""+address+"\"\nNATS_STORE_DIR: \""+store+"\"\n"), 0o600))
-	var log bytes.Buffer
-	cmd := exec.Command(Build(t, "github.com/nats-io/nats-server/v2"), "-c", filepath.Join(credentials, "nats.conf"))
-	cmd.Stdout, cmd.Stderr = &log, &log
-	require.NoError(t, cmd.Start())
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("nats-server:\n%s", log.String())
-		}
-	})
-	key, err := nats.NkeyOptionFromSeed(natsserver.SeedFile(credentials, "operator"))
-	require.NoError(t, err)
-	require.Eventually(t, func() bool {
-		nc, err := nats.Connect("nats://"+address, key)
-		if err == nil {
-			nc.Close()
-		}
-		return err == nil
-	}, Timeout, 20*time.Millisecond)
-	return "nats://" + address
 }
 
 func freeAddress(t testing.TB) string {

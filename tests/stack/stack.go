@@ -38,6 +38,8 @@ type Stack struct {
 	Mails func(testing.TB) []Mail
 	// Processes are the services by name; none when all is one process.
 	Processes map[string]*Process
+	// Bus is the nats-server; nil when all is one process.
+	Bus *Bus
 }
 
 // Timeout bounds whatever a test waits for.
@@ -119,20 +121,23 @@ func (s *Stack) Company(t testing.TB) *Company {
 	c.PutRole(t, "administrator", "audit:events:read", "users:**", "keys:**", "policies:**", c.Module+":**")
 	c.PutRole(t, "reader", c.Module+":accounts:read")
 	c.Admin, c.Reader, c.Nobody = c.AddUser(t, "administrator"), c.AddUser(t, "reader"), c.AddUser(t)
-	// The last change of all has reached every service's projection.
+	// The last change of all has reached every service's projection, and the
+	// module's activation is part of the policy.
 	require.Eventually(t, func() bool {
 		ctx := Context(t)
-		_, rbacErr := kit.Call(ctx, s.Core, contract.CheckPermission,
-			&contract.CheckRequest{UserID: contract.ID(c.Nobody.ID), Permission: "a:b"})
+		check, rbacErr := kit.Call(ctx, s.Core, contract.CheckPermission,
+			&contract.CheckRequest{UserID: contract.ID(c.Reader.ID), Permission: c.Module + ":accounts:read"})
+		_, nobodyErr := kit.Call(ctx, s.Core, contract.CheckPermission,
+			&contract.CheckRequest{UserID: contract.ID(c.Nobody.ID), Permission: c.Module + ":accounts:read"})
 		_, auditErr := kit.Call(ctx, s.Core, contract.LogAudit, &contract.LogAuditRequest{
 			UserID: contract.ID(c.Nobody.ID), Action: "company.ready", ResourceType: "company",
 		})
-		return rbacErr == nil && auditErr == nil
+		return rbacErr == nil && check.Allowed && nobodyErr == nil && auditErr == nil
 	}, Timeout, 5*time.Millisecond)
 	return c
 }
 
-// AddUser adds a person with roles.
+// AddUser adds a person with roles, by name, that hold in the whole tenant.
 func (c *Company) AddUser(t testing.TB, roles ...string) User {
 	t.Helper()
 	u := User{Email: strings.ToLower(rand.Text()) + "@example.com", Password: rand.Text()}
@@ -140,19 +145,9 @@ func (c *Company) AddUser(t testing.TB, roles ...string) User {
 		TenantID: contract.ID(c.Tenant.ID), Email: u.Email, Password: u.Password,
 	}).ID
 	for _, role := range roles {
-		Do(t, c.stack, contract.BindRole, &contract.BindRequest{
-			TenantID: contract.ID(c.Tenant.ID), UserID: contract.ID(u.ID), Role: role,
-		})
+		c.Bind(t, u.ID, role)
 	}
 	return u
-}
-
-// PutRole makes a role of the tenant.
-func (c *Company) PutRole(t testing.TB, role string, permissions ...string) {
-	t.Helper()
-	Do(t, c.stack, contract.PutRole, &contract.PutRoleRequest{
-		TenantID: contract.ID(c.Tenant.ID), Role: role, Permissions: permissions,
-	})
 }
 
 // EnableModule enables or disables a module for the tenant.

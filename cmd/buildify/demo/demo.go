@@ -1,5 +1,5 @@
-// Package demo loads a small company into a core: a tenant, people with
-// different roles, a module with its key.
+// Package demo loads a small company into a core: a tenant with its org tree,
+// people with different roles, a module with its permissions and its key.
 package demo
 
 import (
@@ -22,6 +22,7 @@ type State struct {
 	// Platform is a platform administrator, who is in no tenant.
 	Platform Login    `json:"platform"`
 	Tenant   Tenant   `json:"tenant"`
+	Units    []Unit   `json:"units,omitempty"`
 	Users    []User   `json:"users"`
 	Modules  []Module `json:"modules"`
 }
@@ -44,6 +45,10 @@ type User struct {
 	Email    string   `json:"email"`
 	Password string   `json:"password"`
 	Roles    []string `json:"roles"`
+	// Group has the roles, if it is named, and the person is a member.
+	Group string `json:"group,omitempty"`
+	// Unit, by name, is the only one that the roles hold for, if it is named.
+	Unit string `json:"unit,omitempty"`
 }
 
 // Module is a module that the tenant has enabled.
@@ -52,30 +57,18 @@ type Module struct {
 	APIKey string `json:"api_key"`
 }
 
-// roles of the demo's tenant.
-var roles = []contract.PutRoleRequest{
-	{Role: "administrator", Permissions: []string{
-		"audit:events:read",
-		"users:**", "keys:**", "policies:**",
-		"financial:accounts:read", "financial:accounts:write", "financial:invoices:read", "financial:invoices:write",
-	}},
-	{Role: "accountant", Permissions: []string{
-		"financial:accounts:read", "financial:accounts:write", "financial:invoices:read", "financial:invoices:write",
-	}},
-	{Role: "viewer", Permissions: []string{"financial:accounts:read", "financial:invoices:read"}},
-}
-
 // plan is what is to be made; passwords are filled in at once, ids as they
 // become known.
 func plan() *State {
-	s := &State{Tenant: Tenant{Code: "ACME001"}, Modules: []Module{{Name: "financial"}}}
-	for _, person := range []struct{ name, role string }{
-		{"admin", "administrator"}, {"anna", "accountant"}, {"victor", "viewer"}, {"nora", ""},
+	s := &State{Tenant: Tenant{Code: "ACME001"}, Modules: []Module{{Name: module}}, Units: units()}
+	for _, u := range []User{
+		{Email: "admin", Roles: []string{"tenant-administrator"}},
+		{Email: "anna", Roles: []string{"accountant"}, Group: "accounting"},
+		{Email: "victor", Roles: []string{"viewer"}},
+		{Email: "nora", Roles: []string{}},
+		{Email: "bruno", Roles: []string{"viewer"}, Unit: "Izmir"},
 	} {
-		u := User{Email: person.name + "@acme001.example", Password: rand.Text(), Roles: []string{}}
-		if person.role != "" {
-			u.Roles = append(u.Roles, person.role)
-		}
+		u.Email, u.Password = u.Email+"@acme001.example", rand.Text()
 		s.Users = append(s.Users, u)
 	}
 	s.Admin = Login{s.Users[0].Email, s.Users[0].Password}
@@ -99,7 +92,9 @@ func Load(ctx context.Context, client *kit.Client, file string) (*State, error) 
 	if err != nil {
 		return nil, fmt.Errorf("demo: %w", err)
 	}
-	for _, step := range []func(context.Context, *kit.Client) error{s.makeTenant, s.makePlatformAdmin, s.makeUsers, s.makeRoles, s.makeModules} {
+	for _, step := range []func(context.Context, *kit.Client) error{
+		s.makeTenant, s.makePlatformAdmin, s.makeUsers, s.makePolicy, s.makeKeys,
+	} {
 		if err := step(ctx, client); err != nil {
 			return nil, fmt.Errorf("demo: %w", err)
 		}
@@ -188,38 +183,12 @@ func (s *State) makeUsers(ctx context.Context, client *kit.Client) error {
 	return nil
 }
 
-func (s *State) makeRoles(ctx context.Context, client *kit.Client) error {
-	if s.finished() {
-		return nil // later changes to the roles are somebody's own
-	}
-	for _, role := range roles {
-		role.TenantID = contract.ID(s.Tenant.ID)
-		if _, err := kit.Call(ctx, client, contract.PutRole, &role); err != nil {
-			return err
-		}
-	}
-	for _, u := range s.Users {
-		for _, role := range u.Roles {
-			if _, err := kit.Call(ctx, client, contract.BindRole, &contract.BindRequest{
-				TenantID: contract.ID(s.Tenant.ID), UserID: contract.ID(u.ID), Role: role,
-			}); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (s *State) makeModules(ctx context.Context, client *kit.Client) error {
+// makeKeys is the last step: the keys tell that all is made.
+func (s *State) makeKeys(ctx context.Context, client *kit.Client) error {
 	for i := range s.Modules {
 		m := &s.Modules[i]
 		if m.APIKey != "" {
 			continue
-		}
-		if _, err := kit.Call(ctx, client, contract.SetTenantModule, &contract.SetTenantModuleRequest{
-			TenantID: contract.ID(s.Tenant.ID), ModuleName: m.Name, Enabled: true,
-		}); err != nil {
-			return err
 		}
 		key, err := kit.Call(ctx, client, contract.CreateKey, &contract.CreateKeyRequest{Module: m.Name, Environment: "dev"})
 		if err != nil {

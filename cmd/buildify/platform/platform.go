@@ -213,7 +213,7 @@ func (p *Platform) startServices(ctx context.Context) error {
 	}{
 		{tenant.Name, func(d kit.Deps) (kit.Service, error) { return tenant.New(d), nil }},
 		{auth.Name, func(d kit.Deps) (kit.Service, error) { return p.newAuth(ctx, d) }},
-		{rbac.Name, func(d kit.Deps) (kit.Service, error) { return rbac.New(d), nil }},
+		{rbac.Name, func(d kit.Deps) (kit.Service, error) { return rbac.New(d, rbac.Config{}), nil }},
 		{audit.Name, func(d kit.Deps) (kit.Service, error) { return audit.New(d), nil }},
 		{httpbridge.Name, func(d kit.Deps) (kit.Service, error) {
 			p.bridge = httpbridge.New(d, httpbridge.Config{

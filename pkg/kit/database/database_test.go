@@ -142,8 +142,16 @@ var inserts = []struct{ service, table, column, sql string }{
 	{"auth", "passkeys", "tenant_id", "INSERT INTO passkeys (id, user_id, tenant_id, name, credential) VALUES ('%[1]s'::text::bytea, '%[1]s', '%[1]s', '', '{}')"},
 	{"auth", "policies", "tenant_id", "INSERT INTO policies (tenant_id) VALUES ('%[1]s')"},
 	{"rbac", "revisions", "tenant_id", "INSERT INTO revisions VALUES ('%s', 1)"},
-	{"rbac", "roles", "tenant_id", "INSERT INTO roles VALUES ('%s', 'r', '{}')"},
-	{"rbac", "bindings", "tenant_id", "INSERT INTO bindings VALUES ('%s', gen_random_uuid(), 'r')"},
+	{"tenant", "units", "tenant_id", "INSERT INTO units (tenant_id, id, kind, name) VALUES ('%[1]s', '%[1]s', 'company', 'n')"},
+	// And here as the id of its role, group and user.
+	{"rbac", "roles", "tenant_id", "INSERT INTO roles (id, tenant_id, name, permissions, revision) VALUES ('%[1]s', '%[1]s', 'r', '{}', 1)"},
+	{"rbac", "groups", "tenant_id", "INSERT INTO groups (id, tenant_id, name, revision) VALUES ('%[1]s', '%[1]s', 'g', 1)"},
+	{"rbac", "members", "tenant_id", "INSERT INTO members VALUES ('%[1]s', '%[1]s', '%[1]s')"},
+	{"rbac", "bindings", "tenant_id", "INSERT INTO bindings (id, tenant_id, user_id, role_id, revision) VALUES (gen_random_uuid(), '%[1]s', '%[1]s', '%[1]s', 1)"},
+	{"rbac", "tenants", "tenant_id", "INSERT INTO tenants VALUES ('%s', true, 1)"},
+	{"rbac", "modules", "tenant_id", "INSERT INTO modules VALUES ('%s', 'crm', true, 1)"},
+	{"rbac", "units", "tenant_id", "INSERT INTO units VALUES ('%[1]s', '%[1]s', NULL, false, 1)"},
+	{"rbac", "suspended", "tenant_id", "INSERT INTO suspended VALUES ('%[1]s', '%[1]s')"},
 	{"audit", "heads", "tenant_id", "INSERT INTO heads VALUES ('%s', 1)"},
 	{"audit", "events", "tenant_id", `INSERT INTO events (tenant_id, tenant_seq, id, message_id, occurred_at, user_id, source, action, resource_type, resource_id, request_id, outcome, received, stream)
 		VALUES ('%s', 1, gen_random_uuid(), gen_random_uuid()::text, now(), gen_random_uuid(), '', '', '', '', '', 'success', '', 'AUDIT')`},
@@ -191,9 +199,11 @@ func TestATransactionSeesAndTouchesItsTenantOnly(t *testing.T) {
 			})
 			return affected, err
 		}
+		// Roles that come with the platform belong to no tenant; all see them.
+		query := fmt.Sprintf("SELECT count(*) FROM %s WHERE %s <> '00000000-0000-0000-0000-000000000000'", c.table, c.column)
 		count := func(scope string) (n int) {
 			require.NoError(t, db.Read(bounded(t), scope, func(tx pgx.Tx) error {
-				return tx.QueryRow(bounded(t), "SELECT count(*) FROM "+c.table).Scan(&n)
+				return tx.QueryRow(bounded(t), query).Scan(&n)
 			}))
 			return n
 		}
@@ -215,9 +225,7 @@ func TestATransactionSeesAndTouchesItsTenantOnly(t *testing.T) {
 
 		// The other tenant's row cannot be made, changed, taken or removed.
 		_, err := do(tenantA, "DELETE FROM "+c.table)
-		if c.service != "rbac" || c.table != "roles" {
-			require.NoError(t, err)
-		}
+		require.NoError(t, err)
 		require.Equal(t, 1, count(tenantB), "%s: A removed B's row", c.table)
 		_, err = do(tenantB, fmt.Sprintf(c.sql, tenantA))
 		require.Error(t, err, "%s: B makes a row of A", c.table)
@@ -233,6 +241,31 @@ func TestATransactionSeesAndTouchesItsTenantOnly(t *testing.T) {
 		_, err = do(tenantA, fmt.Sprintf(c.sql, tenantA)) // for the tables that refer to it
 		require.NoError(t, err, c.table)
 	}
+}
+
+func TestATenantReadsThePlatformsRolesAndChangesNone(t *testing.T) {
+	t.Parallel()
+	db := open(t, kittest.Database(t, migrate), "rbac")
+	count := func(scope string) (n int) {
+		require.NoError(t, db.Read(bounded(t), scope, func(tx pgx.Tx) error {
+			return tx.QueryRow(bounded(t), "SELECT count(*) FROM roles").Scan(&n)
+		}))
+		return n
+	}
+	require.Zero(t, count(""))
+	require.Equal(t, 3, count(tenantA))
+	for _, sql := range []string{"DELETE FROM roles", "UPDATE roles SET permissions = '{*:**}'"} {
+		require.NoError(t, db.In(bounded(t), tenantA, func(tx pgx.Tx) error {
+			tag, err := tx.Exec(bounded(t), sql)
+			require.Zero(t, tag.RowsAffected(), sql)
+			return err
+		}))
+	}
+	require.Error(t, db.In(bounded(t), tenantA, func(tx pgx.Tx) error {
+		_, err := tx.Exec(bounded(t), `INSERT INTO roles (id, tenant_id, name, permissions, revision)
+			VALUES (gen_random_uuid(), '00000000-0000-0000-0000-000000000000', 'r', '{*:**}', 1)`)
+		return err
+	}))
 }
 
 func TestATransactionCommitsOrLeavesNothing(t *testing.T) {

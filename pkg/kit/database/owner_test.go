@@ -1,6 +1,7 @@
 package database
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -64,7 +65,7 @@ func checkScoped(t testing.TB, db *DB, service string) {
 		}
 		n := -1
 		require.NoError(t, db.In(bounded(t), tenantA, func(tx pgx.Tx) error {
-			return tx.QueryRow(bounded(t), "SELECT count(*) FROM "+c.table).Scan(&n)
+			return tx.QueryRow(bounded(t), fmt.Sprintf("SELECT count(*) FROM %s WHERE %s = '%s'", c.table, c.column, tenantA)).Scan(&n)
 		}), "%s.%s", service, c.table)
 		require.Zero(t, n)
 	}

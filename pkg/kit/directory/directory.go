@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -30,13 +31,13 @@ type Directory struct {
 	mu          sync.RWMutex
 	tenants     map[string]contract.Tenant
 	members     map[string]contract.Member
-	activations map[activation]contract.Activation
-	changed     chan struct{} // closed and replaced at each change
+	activations map[string]map[string]contract.Activation // by tenant and module
+	units       map[string]map[string]contract.OrgUnit    // by tenant and id
+	changed     chan struct{}                             // closed and replaced at each change
+	watch       func(tenant, user string)
 
 	follower *events.Follower
 }
-
-type activation struct{ tenant, module string }
 
 // New returns an empty Directory: it knows nobody.
 func New(log *slog.Logger) *Directory {
@@ -44,7 +45,8 @@ func New(log *slog.Logger) *Directory {
 		log:         log,
 		tenants:     map[string]contract.Tenant{},
 		members:     map[string]contract.Member{},
-		activations: map[activation]contract.Activation{},
+		activations: map[string]map[string]contract.Activation{},
+		units:       map[string]map[string]contract.OrgUnit{},
 		changed:     make(chan struct{}),
 	}
 }
@@ -56,7 +58,14 @@ type Part uint8
 const (
 	Tenants Part = 1 << iota // tenants and the modules they enabled; always known
 	Members                  // who belongs to which tenant
+	Units                    // the tenants' org trees
 )
+
+// Watch has what called after each change, once it can be seen: of a tenant, its
+// modules or its units, or with user of who belongs to it. It is called in the
+// order of the changes of one entity and must not block. Watch is called before
+// Start.
+func (d *Directory) Watch(what func(tenant, user string)) { d.watch = what }
 
 // Start follows the events and then takes the snapshots of the parts, asking
 // again while an owner is not available yet. It returns when the Directory
@@ -65,6 +74,9 @@ func (d *Directory) Start(ctx context.Context, client *kit.Client, js jetstream.
 	subjects := []string{events.TenantChanged.Subject("*"), events.ModuleChanged.Subject("*")}
 	if parts&Members != 0 {
 		subjects = append(subjects, events.UserChanged.Subject("*"))
+	}
+	if parts&Units != 0 {
+		subjects = append(subjects, events.UnitChanged.Subject("*"))
 	}
 	follower, err := events.Follow(ctx, js, events.EventsStream, subjects, d.apply, func(err error) {
 		d.log.Warn("directory: reading events", "error", err)
@@ -93,6 +105,14 @@ func (d *Directory) load(ctx context.Context, client *kit.Client, parts Part) er
 		}
 		return page.NextCursor
 	})
+	if err == nil && parts&Units != 0 {
+		err = pages(ctx, client, contract.ListUnits, func(page *contract.ListUnitsResponse) string {
+			for _, unit := range page.Items {
+				d.PutUnit(unit)
+			}
+			return page.NextCursor
+		})
+	}
 	if err != nil || parts&Members == 0 {
 		return err
 	}
@@ -137,6 +157,8 @@ func (d *Directory) apply(e events.Event) {
 		err = decode(e, d.PutActivation)
 	case events.UserChanged.Is(e):
 		err = decode(e, d.PutMember)
+	case events.UnitChanged.Is(e):
+		err = decode(e, d.PutUnit)
 	}
 	if err != nil {
 		d.log.Error("directory: event not understood", "type", e.Type(), "id", e.ID(), "error", err)
@@ -154,38 +176,108 @@ func decode[T any](e events.Event, put func(T)) error {
 
 // PutTenant takes a tenant's state in, unless a newer one is known.
 func (d *Directory) PutTenant(t contract.Tenant) {
-	d.put(func() {
-		if t.Revision > d.tenants[t.ID].Revision {
+	d.put(func() bool {
+		newer := t.Revision > d.tenants[t.ID].Revision
+		if newer {
 			d.tenants[t.ID] = t
 		}
-	})
+		return newer
+	}, "", t.ID)
 }
 
 // PutMember takes a user's state in, unless a newer one is known.
 func (d *Directory) PutMember(m contract.Member) {
-	d.put(func() {
-		if m.Revision > d.members[m.UserID].Revision {
+	before, _ := d.Member(m.UserID)
+	d.put(func() bool {
+		newer := m.Revision > d.members[m.UserID].Revision
+		if newer {
 			d.members[m.UserID] = m
 		}
-	})
+		return newer
+	}, m.UserID, slices.Concat([]string{before.TenantID, m.TenantID}, before.Tenants, m.Tenants)...)
 }
 
 // PutActivation takes an activation's state in, unless a newer one is known.
 func (d *Directory) PutActivation(a contract.Activation) {
-	d.put(func() {
-		key := activation{a.TenantID, a.Module}
-		if a.Revision > d.activations[key].Revision {
-			d.activations[key] = a
-		}
-	})
+	d.put(func() bool { return putIn(d.activations, a.TenantID, a.Module, a, contract.Activation.Newer) }, "", a.TenantID)
 }
 
-func (d *Directory) put(change func()) {
+// PutUnit takes a unit's state in, unless a newer one is known.
+func (d *Directory) PutUnit(u contract.OrgUnit) {
+	d.put(func() bool { return putIn(d.units, u.TenantID, u.ID, u, contract.OrgUnit.Newer) }, "", u.TenantID)
+}
+
+func putIn[T any](all map[string]map[string]T, tenant, key string, state T, newer func(T, T) bool) bool {
+	of := all[tenant]
+	if of == nil {
+		of = map[string]T{}
+		all[tenant] = of
+	}
+	if !newer(state, of[key]) {
+		return false
+	}
+	of[key] = state
+	return true
+}
+
+func (d *Directory) put(change func() bool, user string, tenants ...string) {
+	if !d.changes(change) || d.watch == nil {
+		return
+	}
+	slices.Sort(tenants)
+	for _, tenant := range slices.Compact(tenants) {
+		if tenant != "" {
+			d.watch(tenant, user)
+		}
+	}
+}
+
+func (d *Directory) changes(change func() bool) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	change()
+	if !change() {
+		return false
+	}
 	close(d.changed)
 	d.changed = make(chan struct{})
+	return true
+}
+
+// Activations returns the modules that a tenant ever enabled.
+func (d *Directory) Activations(tenant string) []contract.Activation {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return slices.Collect(maps.Values(d.activations[tenant]))
+}
+
+// Modules returns the names of the modules that some active tenant has enabled.
+func (d *Directory) Modules() []string {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	modules := map[string]struct{}{}
+	for tenant, of := range d.activations {
+		for name, a := range of {
+			if a.Enabled && d.tenants[tenant].IsActive {
+				modules[name] = struct{}{}
+			}
+		}
+	}
+	return slices.Collect(maps.Keys(modules))
+}
+
+// Units returns a tenant's org tree, removed units too; those that Units are
+// among the parts of.
+func (d *Directory) Units(tenant string) []contract.OrgUnit {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return slices.Collect(maps.Values(d.units[tenant]))
+}
+
+// TenantIDs returns the ids of all tenants, active or not.
+func (d *Directory) TenantIDs() []string {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return slices.Collect(maps.Keys(d.tenants))
 }
 
 // Tenant returns a tenant, active or not.
@@ -232,7 +324,7 @@ func (d *Directory) Platform(user string) bool {
 func (d *Directory) Enabled(tenant, module string) bool {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	return d.tenants[tenant].IsActive && d.activations[activation{tenant, module}].Enabled
+	return d.tenants[tenant].IsActive && d.activations[tenant][module].Enabled
 }
 
 // Sees is the platform's rule of visibility: a service sees every tenant; a
@@ -276,6 +368,30 @@ func (d *Directory) AwaitTenant(ctx context.Context, tenant string) error {
 		t, ok := d.Tenant(tenant)
 		return ok && t.IsActive
 	})
+}
+
+// ActingTenant is the one that an administrative request acts in: the caller's
+// own, or, for a platform administrator or a service, the one that the request
+// names. A tenant that the caller may not act in is not_found.
+func (d *Directory) ActingTenant(ctx context.Context, requested contract.ID) (string, error) {
+	user, named := kit.UserFrom(ctx), kit.UUID(requested)
+	switch {
+	case user.ID == "" || user.Platform: // a service, or a platform administrator
+		if named == "" {
+			named = user.TenantID
+		}
+		if named == "" {
+			return "", contract.Invalid("tenant_id", "is required: you act in no tenant")
+		}
+	case named == "" || named == user.TenantID:
+		return user.TenantID, nil
+	default:
+		return "", contract.Missing("tenant")
+	}
+	if _, known := d.Tenant(named); !known { // made a moment ago, perhaps
+		return named, d.AwaitTenant(ctx, named)
+	}
+	return named, nil
 }
 
 func (d *Directory) await(ctx context.Context, what string, holds func() bool) error {

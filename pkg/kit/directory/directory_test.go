@@ -64,7 +64,7 @@ func history(t testing.TB, r *rand.Rand, n int) (changes []events.Event, last *D
 			kind, data = events.UserChanged, state
 		default:
 			state := contract.Activation{TenantID: tenant, Module: "m" + strconv.Itoa(r.IntN(2)), Enabled: r.IntN(2) == 0, Revision: int64(revision + 1)}
-			last.activations[activation{state.TenantID, state.Module}] = state
+			last.PutActivation(state)
 			kind, data = events.ModuleChanged, state
 		}
 		e, err := events.New(kind, tenant, int64(revision+1), data)
@@ -454,4 +454,25 @@ func BenchmarkVisibleUser(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+func TestWhoeverWatchesHearsOfEachNewStateOnce(t *testing.T) {
+	t.Parallel()
+	d := New(slog.New(slog.DiscardHandler))
+	var heard []string
+	d.Watch(func(tenant, user string) {
+		_, known := d.Tenant("t1")
+		heard = append(heard, fmt.Sprint(tenant, "/", user, "/", known))
+	})
+	for range 2 { // again changes nothing
+		d.PutTenant(contract.Tenant{ID: "t1", Revision: 1})
+		d.PutActivation(contract.Activation{TenantID: "t1", Module: "m", Revision: 2})
+		d.PutUnit(contract.OrgUnit{TenantID: "t1", ID: "u", Revision: 3})
+		d.PutMember(contract.Member{UserID: "p", TenantID: "t1", Tenants: []string{"t2"}, Revision: 1})
+		d.PutMember(contract.Member{UserID: "p", TenantID: "t1", Tenants: []string{"t3"}, Revision: 2})
+	}
+	require.Equal(t, []string{"t1//true", "t1//true", "t1//true", "t1/p/true", "t2/p/true", "t1/p/true", "t2/p/true", "t3/p/true"}, heard)
+	require.Len(t, d.Units("t1"), 1)
+	require.Len(t, d.Activations("t1"), 1)
+	require.Equal(t, []string{"t1"}, d.TenantIDs())
 }

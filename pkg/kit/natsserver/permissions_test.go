@@ -56,7 +56,12 @@ func TestLeastPrivilege(t *testing.T) {
 		"core.rbac.check.x":                       none,
 		"core.events.t1.auth.key.revoked":         {natsconn.Auth},
 		"core.beat.auth":                          {natsconn.Auth},
+		"core.beat.rbac":                          {natsconn.RBAC},
 		"core.beat.tenant":                        none,
+		"core.feed.financial.t1":                  {natsconn.RBAC},
+		"core.feed.financial.beat":                {natsconn.RBAC},
+		"core.feed.financial":                     none,
+		"core.feed.financial.t1.x":                none,
 		"core.events.t1.rbac.policy.changed":      {natsconn.RBAC},
 		"core.events.t1.tenant.tenant.changed":    {natsconn.Tenant},
 		"core.events.t1.audit.checkpoint.signed":  {natsconn.Audit},
@@ -117,7 +122,11 @@ func TestLeastPrivilege(t *testing.T) {
 		"_R_.>":                  none,
 		"core.events.>":          everybody,
 		"core.beat.auth":         append([]string{natsconn.HTTPBridge}, services...),
+		"core.beat.rbac":         {natsconn.RBAC},
 		"core.beat.*":            none,
+		"core.feed.*.*":          {natsconn.HTTPBridge},
+		"core.feed.financial.*":  {natsconn.HTTPBridge},
+		"core.feed.>":            none,
 		"core.audit.events.>":    {natsconn.Audit},
 		"$SRV.PING":              append([]string{natsconn.HTTPBridge}, services...),
 		"$SRV.PING.rbac.id":      {natsconn.RBAC},
@@ -215,16 +224,19 @@ func read(ctx context.Context, t *testing.T, js jetstream.JetStream, name, user 
 	require.NoError(t, stream.DeleteConsumer(ctx, user), user)
 }
 
-// A literal or renamed service import, or a second export, lets a chosen reply
+// A literal or renamed service import, or one more export, lets a chosen reply
 // subject lead further than the callout's hostile tests go.
-func TestModulesImportOneWildcardServiceAndNothingElse(t *testing.T) {
+func TestModulesImportOneWildcardServiceTheFeedAndNothingElse(t *testing.T) {
 	t.Parallel()
-	_, modules, found := strings.Cut(string(deploy.NATSConfig), "\n  MODULES {")
+	conf := string(deploy.NATSConfig)
+	_, modules, found := strings.Cut(conf, "\n  MODULES {")
 	require.True(t, found)
-	assert.Equal(t, 1, strings.Count(modules, "account:"))
+	assert.Equal(t, 2, strings.Count(modules, "account:"))
 	assert.Contains(t, modules, `{ service: { account: CORE, subject: "m.*.core.>" } }`)
-	assert.Equal(t, 1, strings.Count(string(deploy.NATSConfig), "exports:"))
-	for line := range strings.Lines(string(deploy.NATSConfig)) {
+	assert.Contains(t, modules, `{ stream: { account: CORE, subject: "core.feed.*.*" } }`)
+	assert.Equal(t, 1, strings.Count(conf, "exports:"))
+	assert.Equal(t, 2, strings.Count(conf, "accounts: [MODULES]"))
+	for line := range strings.Lines(conf) {
 		code, _, _ := strings.Cut(line, "# ")
 		if !strings.HasPrefix(strings.TrimSpace(code), "#") {
 			assert.NotContains(t, code, "allow_responses")

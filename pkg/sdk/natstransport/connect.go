@@ -32,7 +32,7 @@ type state struct {
 	refused atomic.Bool // the last word of the server on the key
 }
 
-var violation = regexp.MustCompile(`(?i)publish to "([^"]+)"`)
+var violation = regexp.MustCompile(`(?i)(publish|subscription) to "([^"]+)"`)
 
 func (t *Transport) options(key contract.APIKey) []nats.Option {
 	log := t.state.log.With("module", key.Module())
@@ -76,7 +76,10 @@ func (t *Transport) asynchronous(log *slog.Logger, err error) {
 	switch {
 	case errors.Is(err, nats.ErrPermissionViolation):
 		if parts := violation.FindStringSubmatch(err.Error()); parts != nil {
-			t.calls.abort(parts[1], errDenied)
+			t.calls.abort(parts[2], errDenied)
+			if strings.EqualFold(parts[1], "subscription") {
+				return // whoever follows is told, and tells
+			}
 		}
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthRevoked):
 		t.state.refused.Store(true)

@@ -107,7 +107,7 @@ func (t *Transport) lost(ctx, call context.Context, spec *contract.Spec, err err
 	switch cause := context.Cause(call); {
 	case ctx.Err() != nil:
 		return fault.Context(ctx, spec)
-	case errors.Is(cause, errDenied):
+	case errors.Is(cause, errDenied), errors.Is(err, errDenied):
 		return fault.Denied(spec)
 	case errors.Is(cause, errClosed), errors.Is(err, nats.ErrConnectionClosed):
 		return fault.Closed(spec)

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -23,6 +25,8 @@ type server struct {
 	accept func(token string) (refusal string)
 	// answer is called for every request, on the connection's goroutine.
 	answer func(c *conn, r request)
+	// refuse says which subscriptions are not permitted; nil permits all.
+	refuse func(subject string) bool
 
 	mu      sync.Mutex
 	conns   []*conn
@@ -42,7 +46,15 @@ type request struct {
 
 type conn struct {
 	net.Conn
+
+	mu   sync.Mutex
 	sids map[string]string // subject of a subscription → sid
+}
+
+func (c *conn) subscribed(change func(sids map[string]string)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	change(c.sids)
 }
 
 func newServer(t *testing.T) *server {
@@ -100,7 +112,10 @@ func (s *server) serve(c *conn) {
 	s.mu.Lock()
 	s.conns = append(s.conns, c)
 	s.mu.Unlock()
-	defer c.Close()
+	defer func() {
+		_ = c.Close()
+		c.subscribed(func(sids map[string]string) { clear(sids) })
+	}()
 	c.send(`INFO {"server_id":"x","version":"2.15.2","proto":1,"headers":true,"auth_required":true,"max_payload":1114112}`)
 	in := bufio.NewReader(c)
 	for {
@@ -119,7 +134,18 @@ func (s *server) serve(c *conn) {
 		case "PING":
 			c.send("PONG")
 		case "SUB":
-			c.sids[fields[0]] = fields[len(fields)-1]
+			s.mu.Lock()
+			refuse := s.refuse
+			s.mu.Unlock()
+			if refuse != nil && refuse(fields[0]) {
+				c.send(`-ERR 'Permissions Violation for Subscription to "` + fields[0] + `"'`)
+				continue
+			}
+			c.subscribed(func(sids map[string]string) { sids[fields[0]] = fields[len(fields)-1] })
+		case "UNSUB":
+			c.subscribed(func(sids map[string]string) {
+				maps.DeleteFunc(sids, func(_, sid string) bool { return sid == fields[0] })
+			})
 		case "PUB", "HPUB":
 			r, err := c.read(in, verb, fields)
 			if err != nil {
@@ -167,11 +193,13 @@ func (c *conn) read(in io.Reader, verb string, fields []string) (request, error)
 // status of an answer of the server's own such as " 503\r\n".
 func (c *conn) reply(r request, header, body string) {
 	var sid string
-	for subject, id := range c.sids {
-		if strings.HasPrefix(r.reply, strings.TrimSuffix(subject, "*")) {
-			sid = id
+	c.subscribed(func(sids map[string]string) {
+		for subject, id := range sids {
+			if strings.HasPrefix(r.reply, strings.TrimSuffix(subject, "*")) {
+				sid = id
+			}
 		}
-	}
+	})
 	if header == "" {
 		c.send(fmt.Sprintf("MSG %s %s %d\r\n%s", r.reply, sid, len(body), body))
 		return
@@ -181,6 +209,41 @@ func (c *conn) reply(r request, header, body string) {
 	}
 	header = "NATS/1.0" + header + "\r\n"
 	c.send(fmt.Sprintf("HMSG %s %s %d %d\r\n%s%s", r.reply, sid, len(header), len(header)+len(body), header, body))
+}
+
+// publish sends a message to all who subscribed to its subject, once for each
+// subscription.
+func (s *server) publish(subject, header, body string) {
+	s.mu.Lock()
+	conns := slices.Clone(s.conns)
+	s.mu.Unlock()
+	for _, c := range conns {
+		c.mu.Lock()
+		subscriptions := maps.Clone(c.sids)
+		c.mu.Unlock()
+		for pattern := range subscriptions {
+			prefix, wildcard := strings.CutSuffix(pattern, "*")
+			if pattern == subject || wildcard && strings.HasPrefix(subject, prefix) && !strings.HasPrefix(pattern, "_INBOX") {
+				c.reply(request{reply: subject}, header, body)
+			}
+		}
+	}
+}
+
+// subscriptions counts those to anything but inboxes.
+func (s *server) subscriptions() (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.conns {
+		c.subscribed(func(sids map[string]string) {
+			for subject := range sids {
+				if !strings.HasPrefix(subject, "_INBOX") {
+					n++
+				}
+			}
+		})
+	}
+	return n
 }
 
 func (c *conn) send(line string) { _, _ = io.WriteString(c, line+"\r\n") }

@@ -21,7 +21,7 @@ func Root() *cobra.Command {
 		SilenceUsage: true,
 	}
 	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), demoCommand(), natsCommand(), openapiCommand(),
-		usersCommand(), keysCommand(), signingKeysCommand())
+		usersCommand(), rbacCommand(), keysCommand(), signingKeysCommand())
 	return root
 }
 

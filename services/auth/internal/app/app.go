@@ -35,6 +35,8 @@ type App struct {
 	Sessions Sessions
 	// Core calls other services.
 	Core *kit.Client
+	// Authority asks service rbac whether a person may administer another.
+	Authority func(context.Context, *contract.MayAdministerRequest) error
 	// Passkeys holds the ceremonies with browsers.
 	Passkeys *passkey.RelyingParty
 	// Mail takes what is to be sent to people.
@@ -84,46 +86,6 @@ func (a *App) read(ctx context.Context, work func(*db.Queries) error) error {
 	return a.DB.Read(ctx, database.Everything, func(tx pgx.Tx) error { return work(db.New(tx)) })
 }
 
-// event makes an event of this request: by whom, and which request it was. An
-// empty tenant means the platform.
-func event(ctx context.Context, kind events.Kind, tenant string, revision int64, data any) (events.Event, error) {
-	e, err := events.New(kind, tenant, revision, data)
-	if err != nil {
-		return e, err
-	}
-	if user := kit.UserFrom(ctx).ID; user != "" {
-		e.SetExtension(events.ActorID, user)
-	}
-	if id := kit.RequestID(ctx); id != "" {
-		e.SetExtension(events.RequestID, id)
-	}
-	return e, nil
-}
-
-// tenant is the one that an administrative request acts in: the caller's own,
-// or, for a platform administrator or a service, the one that the request
-// names. A tenant that the caller may not act in is not_found.
-func (a *App) tenant(ctx context.Context, requested contract.ID) (string, error) {
-	user, named := kit.UserFrom(ctx), kit.UUID(requested)
-	switch {
-	case user.ID == "" || user.Platform: // a service, or a platform administrator
-		if named == "" {
-			named = user.TenantID
-		}
-		if named == "" {
-			return "", contract.Invalid("tenant_id", "is required: you act in no tenant")
-		}
-	case named == "" || named == user.TenantID:
-		return user.TenantID, nil
-	default:
-		return "", contract.Missing("tenant")
-	}
-	if _, known := a.Directory.Tenant(named); !known { // made a moment ago, perhaps
-		return named, a.Directory.AwaitTenant(ctx, named)
-	}
-	return named, nil
-}
-
 // userChanged makes the event that tells projections of a user's new state. It
 // is called in the transaction of the change, after which the user's revision
 // must be a new one.
@@ -133,7 +95,7 @@ func (a *App) userChanged(ctx context.Context, q *db.Queries, user string) (cont
 		return contract.Member{}, events.Event{}, err
 	}
 	member := memberState(db.ListMembersRow(row))
-	e, err := event(ctx, events.UserChanged, member.TenantID, member.Revision, member)
+	e, err := kit.NewEvent(ctx, events.UserChanged, member.TenantID, member.Revision, member)
 	return member, e, err
 }
 

@@ -81,6 +81,7 @@ func newWorld(t testing.TB) *world {
 		DB: db, Directory: directory.New(nil), Box: box, Signer: signer, Hasher: password.NewHasher(2, cheap),
 		Keys: SigningKeys{KeySet: keySet(db), Signer: signer}, Log: slog.New(slog.DiscardHandler),
 		PublicURL: public, Passkeys: passkeys,
+		Authority: func(context.Context, *contract.MayAdministerRequest) error { return nil },
 	}}
 	w.letters = mail.NewOutbox(w.Log)
 	w.Mail = mail.NewQueue(db, box, w.letters, w.Log, prometheus.NewRegistry())

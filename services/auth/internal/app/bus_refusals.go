@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/buildify/core/pkg/events"
+	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/pkg/kit/database"
 	"github.com/buildify/core/services/auth/internal/store/db"
 )
@@ -104,7 +105,7 @@ func (a *App) writeRefusals(ctx context.Context) error {
 	err := a.change(ctx, database.Everything, func(*db.Queries) (happened []events.Event, err error) {
 		for i := 0; i < len(told) && err == nil; i++ {
 			var e events.Event
-			e, err = event(ctx, events.BusRefused, "", 0, told[i])
+			e, err = kit.NewEvent(ctx, events.BusRefused, "", 0, told[i])
 			e.SetExtension(events.Outcome, "failure")
 			happened = append(happened, e)
 		}

@@ -72,7 +72,7 @@ func (a *App) homeOf(ctx context.Context, r *contract.CreateUserRequest) (string
 		}
 		return "", nil
 	}
-	tenant, err := a.tenant(ctx, r.TenantID)
+	tenant, err := a.Directory.ActingTenant(ctx, r.TenantID)
 	if err != nil {
 		return "", err
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/events"
+	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/pkg/kit/token"
 	"github.com/buildify/core/services/auth/internal/store/db"
 )
@@ -56,7 +57,7 @@ func (a *App) sessionsEnded(ctx context.Context, user, tenant, reason string, en
 			open++
 		}
 	}
-	e, err := event(ctx, events.SessionsEnded, tenant, 0, data)
+	e, err := kit.NewEvent(ctx, events.SessionsEnded, tenant, 0, data)
 	return open, []events.Event{e}, err
 }
 

@@ -121,7 +121,7 @@ func (a *App) changeFactors(ctx context.Context, user db.AuthUser, work func(q *
 // factorChanged makes the event of a factor that was added, removed or used in
 // a way worth telling.
 func factorChanged(ctx context.Context, user db.AuthUser, factor, change string) (events.Event, error) {
-	return event(ctx, events.FactorChanged, value(user.TenantID), user.Revision,
+	return kit.NewEvent(ctx, events.FactorChanged, value(user.TenantID), user.Revision,
 		events.FactorChange{UserID: user.ID, Factor: factor, Change: change})
 }
 

@@ -61,7 +61,7 @@ func keyEvent(ctx context.Context, kind events.Kind, tenants []string, change ev
 	if len(tenants) == 1 {
 		tenant = tenants[0]
 	}
-	return event(ctx, kind, tenant, 0, change)
+	return kit.NewEvent(ctx, kind, tenant, 0, change)
 }
 
 func keyStatus(row db.AuthApiKey, now time.Time) string {

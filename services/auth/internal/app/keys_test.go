@@ -175,7 +175,7 @@ func TestATenantsAdministratorHasKeysOfThatTenantOnly(t *testing.T) {
 		"for two":                  {contract.PermissionDenied, func(r *contract.CreateKeyRequest) { r.Tenants = []string{w.tenant, other} }},
 		"faster than others":       {contract.PermissionDenied, func(r *contract.CreateKeyRequest) { r.RateClass = "bulk" }},
 		"of a module not enabled":  {contract.NotFound, func(r *contract.CreateKeyRequest) { r.Module = "billing" }},
-		"of an operation for core": {contract.InvalidArgument, func(r *contract.CreateKeyRequest) { r.Operations = []string{"rbac.put_role"} }},
+		"of an operation for core": {contract.InvalidArgument, func(r *contract.CreateKeyRequest) { r.Operations = []string{"rbac.create_role"} }},
 	} {
 		_, err := w.CreateKey(admin, request(c.change))
 		require.ErrorIs(t, err, is(c.code), name)

@@ -54,7 +54,7 @@ func (a *App) ListUsers(ctx context.Context, r *contract.ListUsersRequest) (*con
 // platform administrators.
 func (a *App) listed(ctx context.Context, r *contract.ListUsersRequest) (string, error) {
 	if !r.Platform {
-		return a.tenant(ctx, r.TenantID)
+		return a.Directory.ActingTenant(ctx, r.TenantID)
 	}
 	if caller := kit.UserFrom(ctx); caller.ID != "" && !caller.Platform {
 		return "", contract.Errorf(contract.PermissionDenied, "only platform administrators list platform administrators")

@@ -13,7 +13,7 @@ import (
 // with what. It belongs to the account's home tenant.
 func (a *App) loginEvent(ctx context.Context, kind events.Kind, user db.AuthUser, data events.Login) (events.Event, error) {
 	data.UserID, data.Address, data.Agent = user.ID, clientAddress(ctx), kit.ClientFrom(ctx).Agent
-	return event(ctx, kind, value(user.TenantID), user.Revision, data)
+	return kit.NewEvent(ctx, kind, value(user.TenantID), user.Revision, data)
 }
 
 // failLogin records a failed attempt and returns the refusal. The account is

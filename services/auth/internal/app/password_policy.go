@@ -28,7 +28,7 @@ func (a *App) GetPasswordPolicy(ctx context.Context, _ *contract.GetPasswordPoli
 
 // SetPasswordPolicy answers auth.set_password_policy.
 func (a *App) SetPasswordPolicy(ctx context.Context, r *contract.SetPasswordPolicyRequest) (*contract.PasswordPolicy, error) {
-	tenant, err := a.tenant(ctx, r.TenantID)
+	tenant, err := a.Directory.ActingTenant(ctx, r.TenantID)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func (a *App) SetPasswordPolicy(ctx context.Context, r *contract.SetPasswordPoli
 		if err := q.SetPasswordPolicy(ctx, db.SetPasswordPolicyParams{TenantID: tenant, Password: raw}); err != nil {
 			return nil, err
 		}
-		e, err := event(ctx, events.AuthPolicyChanged, tenant, 0,
+		e, err := kit.NewEvent(ctx, events.AuthPolicyChanged, tenant, 0,
 			events.AuthPolicy{TenantID: tenant, Policy: "password", Before: contract.PasswordPolicy(before), After: after})
 		return []events.Event{e}, err
 	})

@@ -25,7 +25,7 @@ func (a *App) scope(ctx context.Context, requested contract.ID) (string, error) 
 	if requested == "" && caller.TenantID == "" && (caller.ID == "" || caller.Platform) {
 		return database.Everything, nil
 	}
-	return a.tenant(ctx, requested)
+	return a.Directory.ActingTenant(ctx, requested)
 }
 
 // administer changes an account within the caller's scope: work changes it and
@@ -35,10 +35,26 @@ func (a *App) administer(ctx context.Context, r *contract.UserRequest, change st
 	work func(q *db.Queries, user db.AuthUser) (fields []string, happened []events.Event, err error),
 ) (*contract.UserDetail, error) {
 	scope, err := a.scope(ctx, r.TenantID)
+	if err == nil {
+		err = a.mayAdminister(ctx, scope, r.UserID, change)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return a.administerIn(ctx, scope, r.UserID, change, work)
+}
+
+// mayAdminister asks rbac about a tenant's own administrators: whoever can
+// change an account can take it over, so it must not hold more than they do.
+func (a *App) mayAdminister(ctx context.Context, tenant string, user contract.ID, change string) error {
+	caller := kit.UserFrom(ctx)
+	if caller.ID == "" || caller.Platform || caller.ID == kit.UUID(user) {
+		return nil
+	}
+	return a.Authority(ctx, &contract.MayAdministerRequest{
+		TenantID: contract.ID(tenant), UserID: user, ByUserID: contract.ID(caller.ID),
+		Leaving: change == "disabled" || change == "deleted",
+	})
 }
 
 func (a *App) administerIn(ctx context.Context, scope string, id contract.ID, change string,
@@ -88,7 +104,7 @@ func (a *App) administered(ctx context.Context, q *db.Queries, user, change stri
 	if err != nil {
 		return member, nil, err
 	}
-	administered, err := event(ctx, events.UserAdministered, member.TenantID, member.Revision,
+	administered, err := kit.NewEvent(ctx, events.UserAdministered, member.TenantID, member.Revision,
 		events.UserChange{UserID: user, Change: change, Fields: fields})
 	return member, []events.Event{changed, administered}, err
 }

@@ -535,3 +535,36 @@ func TestMembershipsOfFurtherTenants(t *testing.T) {
 	_, err = w.AddMembership(ctx, &contract.MembershipRequest{UserID: contract.ID(id), TenantID: contract.ID(kit.NewID())})
 	require.Error(t, err, "of no tenant")
 }
+
+// Whoever can change an account can take it over.
+func TestNobodyAdministersAnAccountThatHoldsMore(t *testing.T) {
+	t.Parallel()
+	for verb := range newWorld(t).verbs() {
+		if verb == "get" {
+			continue
+		}
+		t.Run(verb, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			victim := w.user(t, "victim@example.com")
+			refusal := contract.Errorf(contract.PermissionDenied, "the user holds more")
+			var asked []contract.MayAdministerRequest
+			w.Authority = func(_ context.Context, r *contract.MayAdministerRequest) error {
+				asked = append(asked, *r)
+				return refusal
+			}
+			caller := w.admin(t)
+			before := w.read(t, victim)
+			require.ErrorIs(t, w.verbs()[verb](caller, about(victim)), refusal)
+			require.Equal(t, before, w.read(t, victim), "nothing was done")
+			leaving := verb == "disable" || verb == "delete"
+			require.Equal(t, []contract.MayAdministerRequest{{
+				TenantID: contract.ID(w.tenant), UserID: contract.ID(victim),
+				ByUserID: contract.ID(kit.UserFrom(caller).ID), Leaving: leaving,
+			}}, asked)
+			require.NotErrorIs(t, w.verbs()[verb](platform(t), &contract.UserRequest{
+				UserID: contract.ID(victim), TenantID: contract.ID(w.tenant),
+			}), refusal, "the platform's own are not asked about")
+		})
+	}
+}

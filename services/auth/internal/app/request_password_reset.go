@@ -5,6 +5,7 @@ import (
 
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/events"
+	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/pkg/kit/database"
 	"github.com/buildify/core/services/auth/internal/store/db"
 )
@@ -43,7 +44,7 @@ func (a *App) sendReset(ctx context.Context, email string) error {
 		if err := a.sendLink(ctx, q, user, purpose); err != nil {
 			return nil, err
 		}
-		e, err := event(ctx, events.UserAdministered, value(user.TenantID), user.Revision,
+		e, err := kit.NewEvent(ctx, events.UserAdministered, value(user.TenantID), user.Revision,
 			events.UserChange{UserID: user.ID, Change: "password_reset_requested"})
 		return []events.Event{e}, err
 	})

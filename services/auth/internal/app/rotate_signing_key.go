@@ -9,6 +9,7 @@ import (
 
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/events"
+	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/pkg/kit/database"
 	"github.com/buildify/core/pkg/kit/token"
 	"github.com/buildify/core/services/auth/internal/store/db"
@@ -66,7 +67,7 @@ func (a *App) rotateSigningKey(ctx context.Context, compromised bool, age time.D
 		for _, row := range rows {
 			trusted.KeyIDs = append(trusted.KeyIDs, row.Kid)
 		}
-		e, err := event(ctx, events.SigningKeysChanged, "", 0, trusted)
+		e, err := kit.NewEvent(ctx, events.SigningKeysChanged, "", 0, trusted)
 		return []events.Event{e}, err
 	})
 	if err != nil || kid == "" {

@@ -28,7 +28,7 @@ func (a *App) GetSignInPolicy(ctx context.Context, _ *contract.GetSignInPolicyRe
 
 // SetSignInPolicy answers auth.set_sign_in_policy.
 func (a *App) SetSignInPolicy(ctx context.Context, r *contract.SetSignInPolicyRequest) (*contract.SignInPolicy, error) {
-	tenant, err := a.tenant(ctx, r.TenantID)
+	tenant, err := a.Directory.ActingTenant(ctx, r.TenantID)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +45,7 @@ func (a *App) SetSignInPolicy(ctx context.Context, r *contract.SetSignInPolicyRe
 		if err := q.SetSignInPolicy(ctx, db.SetSignInPolicyParams{TenantID: tenant, SignIn: raw}); err != nil {
 			return nil, err
 		}
-		e, err := event(ctx, events.AuthPolicyChanged, tenant, 0,
+		e, err := kit.NewEvent(ctx, events.AuthPolicyChanged, tenant, 0,
 			events.AuthPolicy{TenantID: tenant, Policy: "sign_in", Before: before, After: after})
 		return []events.Event{e}, err
 	})

@@ -71,7 +71,7 @@ func twoFactors(methods []string) bool {
 // belongs to that tenant's trail: they are who sees a platform administrator
 // come.
 func (a *App) switched(ctx context.Context, user db.AuthUser, tenant string) ([]events.Event, error) {
-	e, err := event(ctx, events.TenantSwitched, tenant, user.Revision, events.Login{
+	e, err := kit.NewEvent(ctx, events.TenantSwitched, tenant, user.Revision, events.Login{
 		UserID: user.ID, SessionID: kit.UserFrom(ctx).SessionID, TenantID: tenant,
 		Address: clientAddress(ctx), Agent: kit.ClientFrom(ctx).Agent,
 	})

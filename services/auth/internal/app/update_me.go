@@ -73,7 +73,7 @@ func (a *App) storeProfile(ctx context.Context, q *db.Queries, user db.AuthUser,
 	if err != nil {
 		return member, nil, err
 	}
-	administered, err := event(ctx, events.UserAdministered, member.TenantID, member.Revision,
+	administered, err := kit.NewEvent(ctx, events.UserAdministered, member.TenantID, member.Revision,
 		events.UserChange{UserID: user.ID, Change: "updated", Fields: fields})
 	return member, []events.Event{changed, administered}, err
 }

@@ -2,7 +2,7 @@
 // every client that is no user of its configuration; it turns a module's API
 // key into a short-lived user of account MODULES, who may publish on the
 // subjects of the module's granted operations and subscribe to the module's
-// inbox, and nothing else.
+// inbox and granted feeds, and nothing else.
 package callout
 
 import (
@@ -30,8 +30,11 @@ type Grant struct {
 	// Modules of one account can disturb each other's requests with the reply
 	// subjects they choose (see hostile_test.go); those of two cannot.
 	Account string
-	// Operations are contract names like "rbac.check".
+	// Operations are contract names like "rbac.check", those of streams among
+	// them.
 	Operations []string
+	// Tenants are the only ones that the key may hear of, by id; empty is all.
+	Tenants []string
 	// Expires is when the key ends; zero is never.
 	Expires time.Time
 }

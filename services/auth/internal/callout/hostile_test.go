@@ -91,6 +91,7 @@ func TestModuleMayPublishOnItsOwnOperationsOnly(t *testing.T) {
 		"m.evil-00000000.core.tenant.*", "m.evil-00000000.core.>", "m.*.core.tenant.get", "m.>", ">", "*",
 		"m..core.tenant.get", "m.evil-00000000.core.tenant.get.", ".m.evil-00000000.core.tenant.get",
 		"core.tenant.get", "core.tenant.create", "core.events.t1.tenant.tenant.changed", "core.audit.events.t1.tenant.x",
+		"core.beat.rbac", "core.beat.auth", "core.feed.victim.beat", "core.feed.evil.beat", "core.feed.victim.t1", "core.feed.*.*",
 		"_INBOX_victim-00000000.x", "_INBOX_evil-00000000.x", "_INBOX_httpbridge.x", "_R_.x", "_GR_.x.y.z", "$GR.x",
 		"$JS.API.INFO", "$JS.API.STREAM.DELETE.EVENTS", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.x", "$JS.ACK.EVENTS.c.1.1.1.1.1",
 		"$SRV.PING", "$NRG.x",
@@ -111,7 +112,8 @@ func TestModuleMaySubscribeToItsInboxOnly(t *testing.T) {
 	for i, subject := range []string{
 		">", "*", "*.>", "*.*", "_INBOX.>", "_INBOX_*.>", "_INBOX_victim-00000000.>", "_INBOX_victim-00000000.x", "_INBOX_evil-00000000", "m.>", "m.evil-00000000.>",
 		"m.*.core.>", "m.*.core.tenant.get", "m.victim-00000000.core.tenant.get", "m.evil-00000000.core.tenant.get", "core.>", "core.tenant.get",
-		"core.events.>", "$SYS.>", "$SYS.REQ.USER.AUTH", "$JS.>", "$JS.API.>", "$JS.EVENT.>", "$SRV.>", "_R_.>", "$KV.>",
+		"core.events.>", "core.beat.rbac", "core.feed.>", "core.feed.*.*", "core.feed.victim.*", "core.feed.evil.*", "core.feed.evil.beat",
+		"$SYS.>", "$SYS.REQ.USER.AUTH", "$JS.>", "$JS.API.>", "$JS.EVENT.>", "$SRV.>", "_R_.>", "$KV.>",
 	} {
 		assert.Contains(t, s.evil.send(fmt.Sprintf("SUB %s %d", subject, 2*i)), "Permissions Violation for Subscription", subject)
 		assert.Contains(t, s.evil.send(fmt.Sprintf("SUB %s core %d", subject, 2*i+1)), "Permissions Violation for Subscription", subject)
@@ -172,7 +174,9 @@ func TestHeadersAreNoIdentity(t *testing.T) {
 func TestTracingLeadsNowhere(t *testing.T) {
 	t.Parallel()
 	s := newStage(t)
-	for _, dest := range []string{"_INBOX_victim-00000000.trace", "m.victim-00000000.core.tenant.get", "core.tenant.create", "$JS.API.STREAM.DELETE.EVENTS", "$SYS.REQ.SERVER.PING"} {
+	for _, dest := range []string{
+		"_INBOX_victim-00000000.trace", "m.victim-00000000.core.tenant.get", "core.feed.victim.beat", "core.beat.rbac", "core.tenant.create", "$JS.API.STREAM.DELETE.EVENTS", "$SYS.REQ.SERVER.PING",
+	} {
 		for _, only := range []string{"true", "false"} {
 			s.evil.send(hpub("m.evil-00000000.core.tenant.get", "_INBOX_evil-00000000.r", "{}", "Nats-Trace-Dest: "+dest, "Nats-Trace-Only: "+only))
 		}

@@ -14,11 +14,14 @@ import (
 // Limits of a module's connection. A server that runs from a configuration
 // file ignores them in the JWT: nats.conf repeats them for account MODULES.
 const (
-	maxSubscriptions = 100
+	maxSubscriptions = 200
 	maxPayload       = contract.MaxBody + 64<<10
 )
 
-var operationName = regexp.MustCompile(`^[a-z]+\.[a-z_]+$`)
+var (
+	operationName = regexp.MustCompile(`^[a-z]+\.[a-z_]+$`)
+	tenantID      = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+)
 
 // user makes the claims of a module's connection: all that the module may do
 // on the bus. Everything that becomes part of a subject is checked here, for a
@@ -43,15 +46,39 @@ func (r *Responder) user(nkey string, key contract.APIKey, grant Grant, now time
 	u.Tags.Add("module:"+grant.Module, "key:"+grant.KeyID)
 	u.Limits.Subs, u.Limits.Payload = maxSubscriptions, maxPayload
 	u.AllowedConnectionTypes.Add(jwt.ConnectionTypeStandard, jwt.ConnectionTypeInProcess)
+	u.Sub.Allow.Add("_INBOX_" + grant.KeyID + ".>")
 	for _, operation := range grant.Operations {
-		if !operationName.MatchString(operation) {
+		switch {
+		case !operationName.MatchString(operation):
 			return nil, fmt.Errorf("the grant has no operation name: %q", operation)
+		case operation == contract.PolicyFeed.Name:
+			subjects, err := feeds(grant)
+			if err != nil {
+				return nil, err
+			}
+			u.Sub.Allow.Add(subjects...)
+		default:
+			u.Pub.Allow.Add("m." + grant.KeyID + ".core." + operation)
 		}
-		u.Pub.Allow.Add("m." + grant.KeyID + ".core." + operation)
 	}
-	if len(grant.Operations) == 0 {
+	if len(u.Pub.Allow) == 0 {
 		u.Pub.Deny.Add(">") // an empty allow list would allow everything
 	}
-	u.Sub.Allow.Add("_INBOX_" + grant.KeyID + ".>")
 	return u, nil
+}
+
+// feeds are the subjects on which the module hears of policies: of all tenants
+// that enabled it, or of those that the key is restricted to.
+func feeds(grant Grant) ([]string, error) {
+	subjects := []string{contract.FeedSubject(grant.Module, contract.FeedBeats)}
+	if len(grant.Tenants) == 0 {
+		return append(subjects, contract.FeedSubject(grant.Module, "*")), nil
+	}
+	for _, tenant := range grant.Tenants {
+		if !tenantID.MatchString(tenant) {
+			return nil, fmt.Errorf("the grant has no tenant id: %q", tenant)
+		}
+		subjects = append(subjects, contract.FeedSubject(grant.Module, tenant))
+	}
+	return subjects, nil
 }

@@ -42,6 +42,7 @@ type Keys struct {
 	mu      sync.RWMutex
 	known   map[[32]byte]known
 	revoked uint64 // grows with each revocation
+	watches map[string]map[*watch]struct{}
 }
 
 type known struct {
@@ -203,6 +204,9 @@ func (k *Keys) forget(id string) {
 		if entry.key.ID == id {
 			delete(k.known, sum)
 		}
+	}
+	for w := range k.watches[id] {
+		w.ended()
 	}
 }
 

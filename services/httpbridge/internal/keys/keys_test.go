@@ -143,7 +143,7 @@ func TestAValidKeyIsAskedAboutOnce(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, "crm", got.Module)
 		require.True(t, Grants(got, "rbac.check"))
-		for _, operation := range []string{"rbac.bind", "", "rbac", "rbac.*", "*"} {
+		for _, operation := range []string{"rbac.create_binding", "", "rbac", "rbac.*", "*"} {
 			require.False(t, Grants(got, operation))
 		}
 	}
@@ -378,4 +378,27 @@ func TestAFloodOfStrangersIsShed(t *testing.T) {
 		require.True(t, unauthenticated(<-done))
 	}
 	require.Empty(t, id.keys.asking)
+}
+
+func TestAWatchIsToldOfItsOwnKey(t *testing.T) {
+	t.Parallel()
+	id := newIdentity(t)
+	key, other := id.issue("abcdefgh", nil), id.issue("hgfedcba", nil)
+	told := make(chan string, 10)
+	id.keys.Watch("crm-abcdefgh", func() { told <- "first" })
+	stop := id.keys.Watch("crm-abcdefgh", func() { told <- "stopped" })
+	stopOther := id.keys.Watch("crm-hgfedcba", func() { told <- "other" })
+	stop()
+	stop()
+	id.revoke(key)
+	require.Equal(t, "first", <-told)
+	stopOther()
+	require.Len(t, id.keys.watches, 1)
+	id.revoke(other)
+	require.Eventually(t, func() bool {
+		id.keys.mu.RLock()
+		defer id.keys.mu.RUnlock()
+		return id.keys.revoked == 2
+	}, limit, time.Millisecond)
+	require.Empty(t, told)
 }

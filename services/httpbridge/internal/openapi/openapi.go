@@ -45,30 +45,36 @@ func Document() *huma.OpenAPI {
 		codes.Enum = append(codes.Enum, string(code))
 	}
 	for _, spec := range contract.Operations() {
-		if spec.Path == "" {
-			continue
+		if spec.Path != "" {
+			place(doc, spec, operation(spec, registry, problem))
 		}
-		item := doc.Paths[spec.Path]
-		if item == nil {
-			item = &huma.PathItem{}
-			doc.Paths[spec.Path] = item
-		}
-		op := operation(spec, registry, problem)
-		switch spec.Method {
-		case http.MethodGet:
-			item.Get = op
-		case http.MethodPost:
-			item.Post = op
-		case http.MethodPut:
-			item.Put = op
-		case http.MethodPatch:
-			item.Patch = op
-		case http.MethodDelete:
-			item.Delete = op
-		}
+	}
+	for _, spec := range contract.Streams() {
+		place(doc, spec, stream(spec, registry, problem))
 	}
 	openAnswers(registry)
 	return doc
+}
+
+// place puts an operation where its route is.
+func place(doc *huma.OpenAPI, spec *contract.Spec, op *huma.Operation) {
+	item := doc.Paths[spec.Path]
+	if item == nil {
+		item = &huma.PathItem{}
+		doc.Paths[spec.Path] = item
+	}
+	switch spec.Method {
+	case http.MethodGet:
+		item.Get = op
+	case http.MethodPost:
+		item.Post = op
+	case http.MethodPut:
+		item.Put = op
+	case http.MethodPatch:
+		item.Patch = op
+	case http.MethodDelete:
+		item.Delete = op
+	}
 }
 
 // openAnswers lets answers carry more members in later versions; requests
@@ -107,7 +113,7 @@ func operation(spec *contract.Spec, registry huma.Registry, problem *huma.Schema
 		op.Extensions["x-permission"] = spec.Permission
 	}
 	parameters, body := request(spec, registry)
-	op.Parameters = parameters
+	op.Parameters = append(parameters, conditions(spec)...)
 	if body != nil {
 		op.RequestBody = &huma.RequestBody{
 			Required: len(registry.SchemaFromRef(body.Ref).Required) > 0, Content: map[string]*huma.MediaType{"application/json": {Schema: body}},
@@ -116,14 +122,16 @@ func operation(spec *contract.Spec, registry huma.Registry, problem *huma.Schema
 	return op
 }
 
+// security lists who may call: any one of them.
 func security(spec *contract.Spec) []map[string][]string {
-	switch {
-	case spec.Access.Has(contract.Module):
-		return []map[string][]string{{"apiKey": {}}}
-	case spec.Access&(contract.User|contract.Self) != 0:
-		return []map[string][]string{{"bearer": {}}}
+	any := []map[string][]string{}
+	if spec.Access.Has(contract.Module) {
+		any = append(any, map[string][]string{"apiKey": {}})
 	}
-	return []map[string][]string{}
+	if spec.Access&(contract.User|contract.Self) != 0 {
+		any = append(any, map[string][]string{"bearer": {}})
+	}
+	return any
 }
 
 // request splits the request type into parameters and body.
@@ -174,6 +182,13 @@ func responses(spec *contract.Spec, registry huma.Registry, problem *huma.Schema
 			"application/json": {Schema: registry.Schema(spec.Response, true, "")},
 		},
 	}}
+	tagged(spec, all)
+	refusals(spec, all, problem)
+	return all
+}
+
+// refusals adds the errors that the operation may answer with.
+func refusals(spec *contract.Spec, all map[string]*huma.Response, problem *huma.Schema) {
 	codes := append(slices.Clone(always), spec.Errors...)
 	if spec.Access&(contract.Module|contract.User|contract.Self) != 0 {
 		codes = append(codes, contract.Unauthenticated)
@@ -196,5 +211,4 @@ func responses(spec *contract.Spec, registry huma.Registry, problem *huma.Schema
 			Content:     map[string]*huma.MediaType{contract.ProblemType: {Schema: problem}},
 		}
 	}
-	return all
 }

@@ -3,6 +3,7 @@ package openapi
 import (
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,7 +69,7 @@ func TestEveryPublicOperationStandsInTheDocumentAndNoOther(t *testing.T) {
 		}
 	}
 	want := map[string]bool{}
-	for _, spec := range contract.Operations() {
+	for _, spec := range slices.Concat(contract.Operations(), contract.Streams()) {
 		if spec.Path != "" {
 			want[spec.Method+" "+spec.Path+" "+spec.Name] = true
 		}
@@ -104,13 +105,15 @@ func TestEveryOperationSaysHowToBeCalled(t *testing.T) {
 			}
 			require.True(t, found, "%s does not tell of %s", spec.Name, code)
 		}
-		scheme := map[bool]string{true: "apiKey", false: "bearer"}[spec.Access.Has(contract.Module)]
-		switch {
-		case spec.Access&(contract.Module|contract.User|contract.Self) != 0:
-			require.Contains(t, get[[]any](t, op, "security")[0], scheme, spec.Name)
-		default:
-			require.Empty(t, op["security"], spec.Name)
+		var schemes []string // any one of which will do
+		security, _ := op["security"].([]any)
+		for _, alternative := range security {
+			for scheme := range get[object](t, alternative) {
+				schemes = append(schemes, scheme)
+			}
 		}
+		require.Equal(t, spec.Access.Has(contract.Module), slices.Contains(schemes, "apiKey"), spec.Name)
+		require.Equal(t, spec.Access&(contract.User|contract.Self) != 0, slices.Contains(schemes, "bearer"), spec.Name)
 		inPath := map[string]bool{}
 		parameters, _ := op["parameters"].([]any)
 		for _, p := range parameters {
@@ -130,6 +133,50 @@ func TestEveryOperationSaysHowToBeCalled(t *testing.T) {
 			wantBody = wantBody || tag.Get("path") == "" && tag.Get("query") == ""
 		}
 		require.Equal(t, wantBody && spec.Method != "GET" && spec.Method != "DELETE", hasBody, spec.Name)
+	}
+}
+
+func TestAStreamIsEventsOfItsMessage(t *testing.T) {
+	t.Parallel()
+	op := get[object](t, document(t), "paths", contract.PolicyFeed.Path, "get")
+	require.Equal(t, "#/components/schemas/PolicyFeedMessage", at(t, op, "responses", "200", "content", "text/event-stream", "schema", "$ref"))
+	for _, status := range []string{"401", "403", "429", "503"} {
+		at(t, op, "responses", status)
+	}
+	require.Equal(t, []any{object{"apiKey": []any{}}}, op["security"])
+	require.NotContains(t, op, "parameters")
+}
+
+func TestWhatHasARevisionIsTaggedWithIt(t *testing.T) {
+	t.Parallel()
+	doc := document(t)
+	headers := func(op object) (names []string) {
+		parameters, _ := op["parameters"].([]any)
+		for _, p := range parameters {
+			if at(t, p, "in") == "header" {
+				names = append(names, get[string](t, p, "name"))
+			}
+		}
+		return names
+	}
+	for _, c := range []struct {
+		spec    *contract.Spec
+		headers []string
+		tag     bool
+	}{
+		{contract.GetRole.Spec, []string{"If-None-Match"}, true},
+		{contract.UpdateRole.Spec, []string{"If-Match"}, true},
+		{contract.DeleteRole.Spec, []string{"If-Match"}, false},
+		{contract.CreateRole.Spec, nil, true},
+		{contract.ListRoles.Spec, nil, false},
+		{contract.GetTenant.Spec, nil, false},
+	} {
+		op := get[object](t, doc, "paths", c.spec.Path, strings.ToLower(c.spec.Method))
+		require.Equal(t, c.headers, headers(op), c.spec.Name)
+		_, tag := get[object](t, op, "responses", "200")["headers"]
+		require.Equal(t, c.tag, tag, c.spec.Name)
+		_, unchanged := get[object](t, op, "responses")["304"]
+		require.Equal(t, c.tag && c.spec.Method == "GET", unchanged, c.spec.Name)
 	}
 }
 

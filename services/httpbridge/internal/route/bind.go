@@ -3,6 +3,7 @@
 package route
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -15,12 +16,14 @@ import (
 	"unicode/utf8"
 
 	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/services/httpbridge/internal/revision"
 )
 
 // binder makes the bus request of one operation from path, query and body. It
 // translates; whether the values are right, the service decides.
 type binder struct {
 	path, query map[string]field // by name in the path or query
+	match       string           // the JSON name of the revision that If-Match gives as well, if there is one
 	hasBody     bool             // whether there may be one
 	needsBody   bool             // whether something must be said that only a body can hold
 }
@@ -31,7 +34,7 @@ type field struct {
 }
 
 func newBinder(spec *contract.Spec) *binder {
-	b := &binder{path: map[string]field{}, query: map[string]field{}}
+	b := &binder{path: map[string]field{}, query: map[string]field{}, match: revision.Match(spec)}
 	for i := range spec.Request.NumField() {
 		f := spec.Request.Field(i)
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -57,7 +60,11 @@ func (b *binder) bind(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 			return nil, err
 		}
 	}
-	if len(b.path) == 0 && r.URL.RawQuery == "" {
+	expected, err := b.ifMatch(r)
+	if err != nil {
+		return nil, err
+	}
+	if len(b.path) == 0 && r.URL.RawQuery == "" && expected == nil {
 		return body, nil
 	}
 	object := map[string]json.RawMessage{}
@@ -89,7 +96,32 @@ func (b *binder) bind(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 			return nil, err
 		}
 	}
+	if expected != nil {
+		if said, twice := object[b.match]; twice && !bytes.Equal(said, expected) {
+			return nil, contract.Invalid("If-Match", "says another revision than %s does", b.match)
+		}
+		object[b.match] = expected
+	}
 	return json.Marshal(object)
+}
+
+// ifMatch is the revision that the entity must still have, nil when none is
+// named. Where there is none to be had, a change that asks for one is refused:
+// done all the same, it might be the lost update that the caller fears.
+func (b *binder) ifMatch(r *http.Request) (json.RawMessage, error) {
+	if b.match == "" && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
+		return nil, nil
+	}
+	expected, err := revision.FromIfMatch(r.Header)
+	switch {
+	case err != nil:
+		return nil, err
+	case expected == 0:
+		return nil, nil
+	case b.match == "":
+		return nil, contract.Invalid("If-Match", "is not known here: nothing that changes has a revision")
+	}
+	return strconv.AppendInt(nil, expected, 10), nil
 }
 
 func (f field) value(name, raw string) (json.RawMessage, error) {

@@ -1,7 +1,9 @@
 package route
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -17,21 +19,25 @@ import (
 
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/kit"
+	"github.com/buildify/core/services/httpbridge/internal/feed"
 	"github.com/buildify/core/services/httpbridge/internal/keys"
 	"github.com/buildify/core/services/httpbridge/internal/limit"
 	"github.com/buildify/core/services/httpbridge/internal/origin"
+	"github.com/buildify/core/services/httpbridge/internal/revision"
 )
 
 // Router serves the operations of the contract.
 type Router struct {
 	Client    *kit.Client
 	Keys      *keys.Keys
+	Feed      *feed.Hub
 	Telemetry *kit.Telemetry
 	// Trusted are the proxies that tell where a request came from.
 	Trusted origin.Trusted
 
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
+	streams  streamMetrics
 
 	byKey             *limit.Limiter[string]
 	people, anonymous *limit.Limiter[netip.Addr]
@@ -40,7 +46,7 @@ type Router struct {
 // counted bounds the callers of each kind whose quotas are kept, about 10 MB.
 const counted = 100_000
 
-// Mount registers every operation with a route on mux, and the answers to
+// Mount registers every operation and stream with a route on mux, and the answers to
 // wrong methods and unknown paths of the API.
 func (rt *Router) Mount(mux *http.ServeMux) {
 	rt.requests = prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -61,6 +67,10 @@ func (rt *Router) Mount(mux *http.ServeMux) {
 		}
 		methods[spec.Path] = append(methods[spec.Path], spec.Method)
 		mux.Handle(spec.Method+" "+spec.Path, rt.operation(spec))
+	}
+	rt.mountStreams(mux)
+	for _, spec := range contract.Streams() {
+		methods[spec.Path] = append(methods[spec.Path], spec.Method)
 	}
 	for path, allowed := range methods {
 		// One pattern a method: a pattern of every method would collide with
@@ -95,17 +105,17 @@ func (rt *Router) wrongMethod(allowed []string) http.HandlerFunc {
 
 // operation answers one route.
 func (rt *Router) operation(spec *contract.Spec) http.Handler {
-	binder := newBinder(spec)
+	binder, tagged := newBinder(spec), revision.Tagged(spec)
 	ok := rt.requests.WithLabelValues(spec.Name, "ok")
 	duration := rt.duration.WithLabelValues(spec.Name)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
-		call := &exchange{spec: spec, id: requestID(r), client: kit.ClientInfo{Address: rt.Trusted.Of(r), Agent: r.UserAgent()}}
+		call := rt.exchange(spec, r)
 		out, err := rt.serve(w, r, binder, call)
 		code := "ok"
 		if err == nil {
 			ok.Inc()
-			writeJSON(w, call.id, out)
+			writeAnswer(w, r, call.id, tagged, out)
 		} else {
 			code = string(rt.writeError(w, r, call.id, spec.Name, err))
 			rt.requests.WithLabelValues(spec.Name, code).Inc()
@@ -124,6 +134,11 @@ type exchange struct {
 	id        string
 	client    kit.ClientInfo
 	principal kit.Principal
+	key       *contract.VerifyKeyResponse // of the module, if it is one
+}
+
+func (rt *Router) exchange(spec *contract.Spec, r *http.Request) *exchange {
+	return &exchange{spec: spec, id: requestID(r), client: kit.ClientInfo{Address: rt.Trusted.Of(r), Agent: r.UserAgent()}}
 }
 
 func (rt *Router) serve(w http.ResponseWriter, r *http.Request, b *binder, call *exchange) ([]byte, error) {
@@ -145,23 +160,29 @@ func (rt *Router) serve(w http.ResponseWriter, r *http.Request, b *binder, call 
 
 // authenticate finds the principal: a module by its key where the operation is
 // for modules, nobody otherwise. A person's bearer token is left to the
-// service, which verifies it. The request is taken from somebody's quota.
+// service, which verifies it; where both may call, whoever shows a key is the
+// module. The request is taken from somebody's quota.
 func (rt *Router) authenticate(h http.Header, r *http.Request, call *exchange) error {
 	call.principal = kit.Principal{Kind: kit.KindAnonymous}
 	network := origin.Network(call.client.Address)
-	if !call.spec.Access.Has(contract.Module) {
-		if call.spec.Access.Has(contract.Anonymous) || r.Header.Get("Authorization") == "" {
-			return take(h, rt.anonymous, network, "address", limit.Anonymous)
-		}
+	raw, access := r.Header.Get(contract.HeaderAPIKey), call.spec.Access
+	stranger := func() error { return take(h, rt.anonymous, network, "address", limit.Anonymous) }
+	switch person := r.Header.Get("Authorization") != "" && !access.Has(contract.Anonymous); {
+	case access.Has(contract.Module) && (raw != "" || !forPeople(access)):
+	case person:
 		return take(h, rt.people, network, "address", limit.People)
+	case access.Has(contract.Module):
+		return cmp.Or(stranger(), error(&contract.Error{
+			Code: contract.Unauthenticated, Field: contract.HeaderAPIKey, Message: "an API key or a person's bearer token is required",
+		}))
+	default:
+		return stranger()
 	}
-	key, err := rt.Keys.Verify(r.Context(), r.Header.Get(contract.HeaderAPIKey), call.client.Address, func() error {
-		return take(h, rt.anonymous, network, "address", limit.Anonymous)
-	})
+	key, err := rt.Keys.Verify(r.Context(), raw, call.client.Address, stranger)
 	if err != nil {
 		return err
 	}
-	call.principal = kit.Principal{Kind: kit.KindModule, Module: key.Module, KeyID: key.ID}
+	call.key, call.principal = key, kit.Principal{Kind: kit.KindModule, Module: key.Module, KeyID: key.ID}
 	if err := take(h, rt.byKey, key.ID, "key", limit.OfKey(key.RateClass)); err != nil {
 		return err
 	}
@@ -170,6 +191,8 @@ func (rt *Router) authenticate(h http.Header, r *http.Request, call *exchange) e
 	}
 	return nil
 }
+
+func forPeople(access contract.Access) bool { return access&(contract.User|contract.Self) != 0 }
 
 // take takes a request from a quota and tells what is left of it.
 func take[K comparable](h http.Header, from *limit.Limiter[K], caller K, policy string, class limit.Class) error {
@@ -218,13 +241,33 @@ func (rt *Router) writeError(w http.ResponseWriter, r *http.Request, id, operati
 	return wire.Code
 }
 
-func writeJSON(w http.ResponseWriter, id string, body []byte) {
+// writeAnswer writes JSON; of an entity with its revision as its ETag.
+func writeAnswer(w http.ResponseWriter, r *http.Request, id string, tagged bool, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Request-Id", id)
+	if tagged && unchanged(h, r, body) {
+		h.Del("Content-Type")
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
 	_, _ = w.Write(body) //nolint:gosec // JSON of a service, under nosniff; the client is gone: nobody is left to tell
+}
+
+// unchanged tags the answer with the entity's revision, and reports whether
+// that is the one a reader has already.
+func unchanged(h http.Header, r *http.Request, body []byte) bool {
+	var entity struct {
+		Revision int64 `json:"revision"`
+	}
+	if json.Unmarshal(body, &entity) != nil || entity.Revision < 1 {
+		return false
+	}
+	tag := revision.ETag(entity.Revision)
+	h.Set("ETag", tag)
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && revision.Known(r.Header, tag)
 }
 
 // requestID takes the caller's id, for correlation only, or makes one.

@@ -4,18 +4,41 @@ import (
 	"context"
 
 	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/decision"
 	"github.com/buildify/core/pkg/kit"
 )
 
-// Check answers rbac.check from memory. Bindings hold for a whole tenant, so
-// what is allowed there is allowed on each of its resources.
-func (a *App) Check(ctx context.Context, r *contract.CheckRequest) (*contract.CheckResponse, bool, error) {
-	user := kit.UUID(r.UserID)
-	tenant, err := a.Directory.VisibleUser(kit.PrincipalFrom(ctx), user, kit.UUID(r.TenantID))
+// Check answers rbac.check.
+func (a *App) Check(ctx context.Context, r *contract.CheckRequest) (*contract.CheckResponse, error) {
+	tenant, err := a.Directory.VisibleUser(kit.PrincipalFrom(ctx), kit.UUID(r.UserID), kit.UUID(r.TenantID))
+	if err != nil {
+		return nil, err
+	}
+	p, err := a.policy(ctx, tenant.ID, r.AtLeast)
+	if err != nil {
+		return nil, err
+	}
+	return a.check(p, r), nil
+}
+
+// CheckFast is Check from memory.
+func (a *App) CheckFast(ctx context.Context, r *contract.CheckRequest) (*contract.CheckResponse, bool, error) {
+	tenant, err := a.Directory.VisibleUser(kit.PrincipalFrom(ctx), kit.UUID(r.UserID), kit.UUID(r.TenantID))
 	if err != nil {
 		return nil, true, err
 	}
-	policy := a.Engine.Policy(tenant.ID)
-	allowed := policy.Allowed(user, r.Permission) || a.Directory.Platform(user)
-	return &contract.CheckResponse{Allowed: allowed, Revision: policy.Revision}, true, nil
+	p, ok := a.held(tenant.ID, r.AtLeast)
+	if !ok {
+		return nil, false, nil
+	}
+	return a.check(p, r), true, nil
+}
+
+func (a *App) check(p *decision.Policy, r *contract.CheckRequest) *contract.CheckResponse {
+	user := kit.UUID(r.UserID)
+	allowed := p.Check(decision.Question{
+		User: user, Permission: r.Permission, Unit: lowest(r.CompanyID, r.BranchID, r.DepartmentID),
+		ResourceType: r.ResourceType, ResourceID: string(r.ResourceID),
+	}, decision.Now) || a.Directory.Platform(user)
+	return &contract.CheckResponse{Allowed: allowed, Revision: p.Revision()}
 }

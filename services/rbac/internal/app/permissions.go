@@ -2,22 +2,34 @@ package app
 
 import (
 	"context"
+	"slices"
 
 	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/decision"
 	"github.com/buildify/core/pkg/kit"
 )
 
-// Permissions answers rbac.permissions from memory.
-func (a *App) Permissions(ctx context.Context, r *contract.PermissionsRequest) (*contract.PermissionsResponse, bool, error) {
+// Permissions answers rbac.permissions.
+func (a *App) Permissions(ctx context.Context, r *contract.PermissionsRequest) (*contract.PermissionsResponse, error) {
 	user := kit.UUID(r.UserID)
 	tenant, err := a.Directory.VisibleUser(kit.PrincipalFrom(ctx), user, kit.UUID(r.TenantID))
 	if err != nil {
-		return nil, true, err
+		return nil, err
 	}
-	policy := a.Engine.Policy(tenant.ID)
-	permissions := policy.Permissions(user)
+	p, err := a.policy(ctx, tenant.ID, r.AtLeast)
+	if err != nil {
+		return nil, err
+	}
 	if a.Directory.Platform(user) {
-		permissions = []string{"*:**"}
+		return &contract.PermissionsResponse{Permissions: []string{"*:**"}, Revision: p.Revision()}, nil
 	}
-	return &contract.PermissionsResponse{Permissions: permissions, Revision: policy.Revision}, true, nil
+	declared, err := a.declared(ctx)
+	if err != nil {
+		return nil, err
+	}
+	permissions := p.Permissions(user, decision.Question{
+		Unit:         lowest(r.CompanyID, r.BranchID, r.DepartmentID),
+		ResourceType: r.ResourceType, ResourceID: string(r.ResourceID),
+	}, decision.Now, slices.Values(declared))
+	return &contract.PermissionsResponse{Permissions: append([]string{}, permissions...), Revision: p.Revision()}, nil
 }

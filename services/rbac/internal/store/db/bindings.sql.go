@@ -7,31 +7,93 @@ package db
 
 import (
 	"context"
+	"time"
 )
 
-const bind = `-- name: Bind :exec
-INSERT INTO rbac.bindings (tenant_id, user_id, role) VALUES ($1, $2, $3)
-ON CONFLICT DO NOTHING
+const bindingsByID = `-- name: BindingsByID :many
+SELECT b.id, b.tenant_id, b.user_id, b.group_id, b.role_id, b.deny, b.unit_id, b.resource_type, b.resource_id, b.expires_at, b.created_at, b.created_by, b.revision, r.name AS role FROM rbac.bindings b JOIN rbac.roles r ON r.id = b.role_id
+WHERE b.id = ANY ($1::uuid[]) AND b.tenant_id = $2
 `
 
-type BindParams struct {
+type BindingsByIDParams struct {
+	Ids      []string
 	TenantID string
-	UserID   string
-	Role     string
 }
 
-func (q *Queries) Bind(ctx context.Context, arg BindParams) error {
-	_, err := q.db.Exec(ctx, bind, arg.TenantID, arg.UserID, arg.Role)
-	return err
+type BindingsByIDRow struct {
+	ID           string
+	TenantID     string
+	UserID       *string
+	GroupID      *string
+	RoleID       string
+	Deny         bool
+	UnitID       *string
+	ResourceType string
+	ResourceID   string
+	ExpiresAt    *time.Time
+	CreatedAt    time.Time
+	CreatedBy    *string
+	Revision     int64
+	Role         string
 }
 
-const bindings = `-- name: Bindings :many
-SELECT tenant_id, user_id, role FROM rbac.bindings
-WHERE $1::text IN (tenant_id::text, '*')
+func (q *Queries) BindingsByID(ctx context.Context, arg BindingsByIDParams) ([]BindingsByIDRow, error) {
+	rows, err := q.db.Query(ctx, bindingsByID, arg.Ids, arg.TenantID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []BindingsByIDRow
+	for rows.Next() {
+		var i BindingsByIDRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.TenantID,
+			&i.UserID,
+			&i.GroupID,
+			&i.RoleID,
+			&i.Deny,
+			&i.UnitID,
+			&i.ResourceType,
+			&i.ResourceID,
+			&i.ExpiresAt,
+			&i.CreatedAt,
+			&i.CreatedBy,
+			&i.Revision,
+			&i.Role,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const bindingsOf = `-- name: BindingsOf :many
+SELECT id, tenant_id, user_id, group_id, role_id, deny, unit_id, resource_type, resource_id, expires_at, created_at, created_by, revision FROM rbac.bindings
+WHERE tenant_id = $1 AND (group_id = $2::uuid OR role_id = $3::uuid)
+ORDER BY id
+LIMIT $4
 `
 
-func (q *Queries) Bindings(ctx context.Context, tenantID string) ([]RbacBinding, error) {
-	rows, err := q.db.Query(ctx, bindings, tenantID)
+type BindingsOfParams struct {
+	TenantID string
+	GroupID  *string
+	RoleID   *string
+	Page     int32
+}
+
+// Those of a group, or to a role.
+func (q *Queries) BindingsOf(ctx context.Context, arg BindingsOfParams) ([]RbacBinding, error) {
+	rows, err := q.db.Query(ctx, bindingsOf,
+		arg.TenantID,
+		arg.GroupID,
+		arg.RoleID,
+		arg.Page,
+	)
 	if err != nil {
 		return nil, err
 	}
@@ -39,7 +101,21 @@ func (q *Queries) Bindings(ctx context.Context, tenantID string) ([]RbacBinding,
 	var items []RbacBinding
 	for rows.Next() {
 		var i RbacBinding
-		if err := rows.Scan(&i.TenantID, &i.UserID, &i.Role); err != nil {
+		if err := rows.Scan(
+			&i.ID,
+			&i.TenantID,
+			&i.UserID,
+			&i.GroupID,
+			&i.RoleID,
+			&i.Deny,
+			&i.UnitID,
+			&i.ResourceType,
+			&i.ResourceID,
+			&i.ExpiresAt,
+			&i.CreatedAt,
+			&i.CreatedBy,
+			&i.Revision,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -50,51 +126,145 @@ func (q *Queries) Bindings(ctx context.Context, tenantID string) ([]RbacBinding,
 	return items, nil
 }
 
-const nextRevision = `-- name: NextRevision :one
-INSERT INTO rbac.revisions (tenant_id, revision) VALUES ($1, 1)
-ON CONFLICT (tenant_id) DO UPDATE SET revision = rbac.revisions.revision + 1
-RETURNING revision
+const boundPlatformRoles = `-- name: BoundPlatformRoles :many
+SELECT r.id, r.name, r.permissions,
+    EXISTS (SELECT FROM rbac.bindings b WHERE b.role_id = r.id AND b.tenant_id = $1)::boolean AS bound
+FROM rbac.roles r
+WHERE r.id = ANY ($2::uuid[]) AND r.tenant_id = '00000000-0000-0000-0000-000000000000'
 `
 
-// The row lock orders the changes of one tenant.
-func (q *Queries) NextRevision(ctx context.Context, tenantID string) (int64, error) {
-	row := q.db.QueryRow(ctx, nextRevision, tenantID)
-	var revision int64
-	err := row.Scan(&revision)
-	return revision, err
+type BoundPlatformRolesParams struct {
+	TenantID string
+	Ids      []string
 }
 
-const putRole = `-- name: PutRole :exec
-INSERT INTO rbac.roles (tenant_id, name, permissions) VALUES ($1, $2, $3)
-ON CONFLICT (tenant_id, name) DO UPDATE SET permissions = excluded.permissions
-`
-
-type PutRoleParams struct {
-	TenantID    string
+type BoundPlatformRolesRow struct {
+	ID          string
 	Name        string
 	Permissions []string
+	Bound       bool
 }
 
-func (q *Queries) PutRole(ctx context.Context, arg PutRoleParams) error {
-	_, err := q.db.Exec(ctx, putRole, arg.TenantID, arg.Name, arg.Permissions)
+// Which of the roles are the platform's, and whether the tenant binds them.
+func (q *Queries) BoundPlatformRoles(ctx context.Context, arg BoundPlatformRolesParams) ([]BoundPlatformRolesRow, error) {
+	rows, err := q.db.Query(ctx, boundPlatformRoles, arg.TenantID, arg.Ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []BoundPlatformRolesRow
+	for rows.Next() {
+		var i BoundPlatformRolesRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.Name,
+			&i.Permissions,
+			&i.Bound,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const countBindingsOf = `-- name: CountBindingsOf :one
+SELECT count(*)::int FROM rbac.bindings
+WHERE tenant_id = $1 AND (group_id = $2::uuid OR role_id = $3::uuid)
+`
+
+type CountBindingsOfParams struct {
+	TenantID string
+	GroupID  *string
+	RoleID   *string
+}
+
+func (q *Queries) CountBindingsOf(ctx context.Context, arg CountBindingsOfParams) (int32, error) {
+	row := q.db.QueryRow(ctx, countBindingsOf, arg.TenantID, arg.GroupID, arg.RoleID)
+	var column_1 int32
+	err := row.Scan(&column_1)
+	return column_1, err
+}
+
+const deleteBindings = `-- name: DeleteBindings :exec
+DELETE FROM rbac.bindings WHERE tenant_id = $1 AND id = ANY ($2::uuid[])
+`
+
+type DeleteBindingsParams struct {
+	TenantID string
+	Ids      []string
+}
+
+func (q *Queries) DeleteBindings(ctx context.Context, arg DeleteBindingsParams) error {
+	_, err := q.db.Exec(ctx, deleteBindings, arg.TenantID, arg.Ids)
 	return err
 }
 
-const revisions = `-- name: Revisions :many
-SELECT tenant_id, revision FROM rbac.revisions
-WHERE $1::text IN (tenant_id::text, '*')
+const deleteBindingsOf = `-- name: DeleteBindingsOf :exec
+DELETE FROM rbac.bindings
+WHERE tenant_id = $1 AND (group_id = $2::uuid OR role_id = $3::uuid)
 `
 
-func (q *Queries) Revisions(ctx context.Context, tenantID string) ([]RbacRevision, error) {
-	rows, err := q.db.Query(ctx, revisions, tenantID)
+type DeleteBindingsOfParams struct {
+	TenantID string
+	GroupID  *string
+	RoleID   *string
+}
+
+// Those of a group, or to a role.
+func (q *Queries) DeleteBindingsOf(ctx context.Context, arg DeleteBindingsOfParams) error {
+	_, err := q.db.Exec(ctx, deleteBindingsOf, arg.TenantID, arg.GroupID, arg.RoleID)
+	return err
+}
+
+const givenBy = `-- name: GivenBy :many
+SELECT DISTINCT role_id, unit_id, resource_type, resource_id, expires_at FROM rbac.bindings
+WHERE tenant_id = $1 AND deny = $2 AND (expires_at IS NULL OR expires_at > $3::timestamptz)
+    AND (group_id = $4::uuid OR role_id = $5::uuid)
+`
+
+type GivenByParams struct {
+	TenantID string
+	Deny     bool
+	Now      time.Time
+	GroupID  *string
+	RoleID   *string
+}
+
+type GivenByRow struct {
+	RoleID       string
+	UnitID       *string
+	ResourceType string
+	ResourceID   string
+	ExpiresAt    *time.Time
+}
+
+// What a group or a role gives, or with deny takes away: each role and reach once.
+func (q *Queries) GivenBy(ctx context.Context, arg GivenByParams) ([]GivenByRow, error) {
+	rows, err := q.db.Query(ctx, givenBy,
+		arg.TenantID,
+		arg.Deny,
+		arg.Now,
+		arg.GroupID,
+		arg.RoleID,
+	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []RbacRevision
+	var items []GivenByRow
 	for rows.Next() {
-		var i RbacRevision
-		if err := rows.Scan(&i.TenantID, &i.Revision); err != nil {
+		var i GivenByRow
+		if err := rows.Scan(
+			&i.RoleID,
+			&i.UnitID,
+			&i.ResourceType,
+			&i.ResourceID,
+			&i.ExpiresAt,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -105,37 +275,86 @@ func (q *Queries) Revisions(ctx context.Context, tenantID string) ([]RbacRevisio
 	return items, nil
 }
 
-const roleExists = `-- name: RoleExists :one
-SELECT EXISTS (SELECT FROM rbac.roles WHERE tenant_id = $1 AND name = $2)
+const listBindings = `-- name: ListBindings :many
+SELECT b.id, b.tenant_id, b.user_id, b.group_id, b.role_id, b.deny, b.unit_id, b.resource_type, b.resource_id, b.expires_at, b.created_at, b.created_by, b.revision, r.name AS role FROM rbac.bindings b JOIN rbac.roles r ON r.id = b.role_id
+WHERE b.tenant_id = $1 AND b.id > $2
+    AND ($3::uuid IS NULL OR b.user_id = $3)
+    AND ($4::uuid IS NULL OR b.group_id = $4)
+    AND ($5::uuid IS NULL OR b.role_id = $5)
+    AND ($6::uuid IS NULL OR b.unit_id = $6)
+    AND ($7::text = '' OR b.resource_type = $7)
+    AND ($8::text = '' OR b.resource_id = $8)
+    AND (cardinality($9::text[]) = 0 OR r.name ILIKE ANY ($9))
+ORDER BY b.id
+LIMIT $10
 `
 
-type RoleExistsParams struct {
-	TenantID string
-	Name     string
+type ListBindingsParams struct {
+	TenantID     string
+	After        string
+	UserID       *string
+	GroupID      *string
+	RoleID       *string
+	UnitID       *string
+	ResourceType string
+	ResourceID   string
+	Patterns     []string
+	Page         int32
 }
 
-func (q *Queries) RoleExists(ctx context.Context, arg RoleExistsParams) (bool, error) {
-	row := q.db.QueryRow(ctx, roleExists, arg.TenantID, arg.Name)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
+type ListBindingsRow struct {
+	ID           string
+	TenantID     string
+	UserID       *string
+	GroupID      *string
+	RoleID       string
+	Deny         bool
+	UnitID       *string
+	ResourceType string
+	ResourceID   string
+	ExpiresAt    *time.Time
+	CreatedAt    time.Time
+	CreatedBy    *string
+	Revision     int64
+	Role         string
 }
 
-const roles = `-- name: Roles :many
-SELECT tenant_id, name, permissions FROM rbac.roles
-WHERE $1::text IN (tenant_id::text, '*')
-`
-
-func (q *Queries) Roles(ctx context.Context, tenantID string) ([]RbacRole, error) {
-	rows, err := q.db.Query(ctx, roles, tenantID)
+func (q *Queries) ListBindings(ctx context.Context, arg ListBindingsParams) ([]ListBindingsRow, error) {
+	rows, err := q.db.Query(ctx, listBindings,
+		arg.TenantID,
+		arg.After,
+		arg.UserID,
+		arg.GroupID,
+		arg.RoleID,
+		arg.UnitID,
+		arg.ResourceType,
+		arg.ResourceID,
+		arg.Patterns,
+		arg.Page,
+	)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []RbacRole
+	var items []ListBindingsRow
 	for rows.Next() {
-		var i RbacRole
-		if err := rows.Scan(&i.TenantID, &i.Name, &i.Permissions); err != nil {
+		var i ListBindingsRow
+		if err := rows.Scan(
+			&i.ID,
+			&i.TenantID,
+			&i.UserID,
+			&i.GroupID,
+			&i.RoleID,
+			&i.Deny,
+			&i.UnitID,
+			&i.ResourceType,
+			&i.ResourceID,
+			&i.ExpiresAt,
+			&i.CreatedAt,
+			&i.CreatedBy,
+			&i.Revision,
+			&i.Role,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -146,20 +365,115 @@ func (q *Queries) Roles(ctx context.Context, tenantID string) ([]RbacRole, error
 	return items, nil
 }
 
-const unbind = `-- name: Unbind :execrows
-DELETE FROM rbac.bindings WHERE tenant_id = $1 AND user_id = $2 AND role = $3
+const losers = `-- name: Losers :many
+WITH affected AS (
+    SELECT b.user_id FROM rbac.bindings b
+    WHERE b.tenant_id = $1 AND b.role_id = $2::uuid AND b.user_id IS NOT NULL
+    UNION
+    SELECT m.user_id FROM rbac.bindings b JOIN rbac.members m ON m.tenant_id = b.tenant_id AND m.group_id = b.group_id
+    WHERE b.tenant_id = $1 AND b.role_id = $2::uuid
+    UNION
+    SELECT m.user_id FROM rbac.members m WHERE m.tenant_id = $1 AND m.group_id = $3::uuid
+), held AS (
+    SELECT a.user_id AS holder, b.id FROM affected a JOIN rbac.bindings b ON b.tenant_id = $1 AND b.user_id = a.user_id
+    UNION ALL
+    SELECT a.user_id AS holder, b.id FROM affected a
+    JOIN rbac.members m ON m.tenant_id = $1 AND m.user_id = a.user_id
+    JOIN rbac.bindings b ON b.tenant_id = $1 AND b.group_id = m.group_id
+), alike AS (
+    SELECT h.holder, array_agg(DISTINCT concat(b.role_id, b.deny, b.unit_id IS NULL AND b.resource_type = '',
+        coalesce(b.role_id = $2::uuid OR b.group_id = $3::uuid, false))) AS bindings
+    FROM held h JOIN rbac.bindings b ON b.id = h.id
+    WHERE (b.expires_at IS NULL OR b.expires_at > $4::timestamptz)
+        AND NOT EXISTS (SELECT FROM rbac.suspended s WHERE s.tenant_id = $1 AND s.user_id = h.holder)
+    GROUP BY h.holder
+)
+SELECT bindings::text[] AS bindings, count(*)::int AS users, ((array_agg(holder ORDER BY holder))[1:100])::uuid[] AS first
+FROM alike GROUP BY bindings
 `
 
-type UnbindParams struct {
+type LosersParams struct {
 	TenantID string
-	UserID   string
-	Role     string
+	RoleID   *string
+	GroupID  *string
+	Now      time.Time
 }
 
-func (q *Queries) Unbind(ctx context.Context, arg UnbindParams) (int64, error) {
-	result, err := q.db.Exec(ctx, unbind, arg.TenantID, arg.UserID, arg.Role)
+type LosersRow struct {
+	Bindings []string
+	Users    int32
+	First    []string
+}
+
+// Who has something by a group, or by a role, and what else they have: users with
+// the same bindings together, the first 100 by id. An element of bindings is a
+// role's id and three letters, t or f: whether it is denied, in the whole tenant,
+// and going.
+func (q *Queries) Losers(ctx context.Context, arg LosersParams) ([]LosersRow, error) {
+	rows, err := q.db.Query(ctx, losers,
+		arg.TenantID,
+		arg.RoleID,
+		arg.GroupID,
+		arg.Now,
+	)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	return result.RowsAffected(), nil
+	defer rows.Close()
+	var items []LosersRow
+	for rows.Next() {
+		var i LosersRow
+		if err := rows.Scan(&i.Bindings, &i.Users, &i.First); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const unitsByID = `-- name: UnitsByID :many
+SELECT id FROM rbac.units WHERE tenant_id = $1 AND id = ANY ($2::uuid[]) AND NOT removed
+`
+
+type UnitsByIDParams struct {
+	TenantID string
+	Ids      []string
+}
+
+func (q *Queries) UnitsByID(ctx context.Context, arg UnitsByIDParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, unitsByID, arg.TenantID, arg.Ids)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
+const updateBinding = `-- name: UpdateBinding :exec
+UPDATE rbac.bindings SET expires_at = $2, revision = $3 WHERE id = $1
+`
+
+type UpdateBindingParams struct {
+	ID        string
+	ExpiresAt *time.Time
+	Revision  int64
+}
+
+func (q *Queries) UpdateBinding(ctx context.Context, arg UpdateBindingParams) error {
+	_, err := q.db.Exec(ctx, updateBinding, arg.ID, arg.ExpiresAt, arg.Revision)
+	return err
 }

@@ -4,10 +4,47 @@
 
 package db
 
+import (
+	"time"
+)
+
 type RbacBinding struct {
+	ID           string
+	TenantID     string
+	UserID       *string
+	GroupID      *string
+	RoleID       string
+	Deny         bool
+	UnitID       *string
+	ResourceType string
+	ResourceID   string
+	ExpiresAt    *time.Time
+	CreatedAt    time.Time
+	CreatedBy    *string
+	Revision     int64
+}
+
+type RbacGroup struct {
+	ID          string
+	TenantID    string
+	Name        string
+	Title       string
+	Description string
+	Revision    int64
+	UpdatedAt   time.Time
+}
+
+type RbacMember struct {
 	TenantID string
+	GroupID  string
 	UserID   string
-	Role     string
+}
+
+type RbacModule struct {
+	TenantID       string
+	Name           string
+	Enabled        bool
+	SourceRevision int64
 }
 
 type RbacOutbox struct {
@@ -15,13 +52,47 @@ type RbacOutbox struct {
 	Event []byte
 }
 
+type RbacPermission struct {
+	Code     string
+	Module   string
+	Category string
+	Title    string
+	Risk     string
+}
+
 type RbacRevision struct {
-	TenantID string
-	Revision int64
+	TenantID  string
+	Revision  int64
+	ChangedAt time.Time
 }
 
 type RbacRole struct {
+	ID          string
 	TenantID    string
 	Name        string
+	Title       string
+	Description string
+	System      bool
 	Permissions []string
+	Revision    int64
+	UpdatedAt   time.Time
+}
+
+type RbacSuspended struct {
+	TenantID string
+	UserID   string
+}
+
+type RbacTenant struct {
+	TenantID       string
+	Active         bool
+	SourceRevision int64
+}
+
+type RbacUnit struct {
+	TenantID       string
+	ID             string
+	ParentID       *string
+	Removed        bool
+	SourceRevision int64
 }

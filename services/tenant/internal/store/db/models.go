@@ -28,3 +28,13 @@ type TenantTenant struct {
 	Revision  int64
 	CreatedAt time.Time
 }
+
+type TenantUnit struct {
+	TenantID string
+	ID       string
+	Kind     string
+	ParentID *string
+	Name     string
+	Removed  bool
+	Revision int64
+}

@@ -34,6 +34,30 @@ func (q *Queries) CreateTenant(ctx context.Context, arg CreateTenantParams) (Ten
 	return i, err
 }
 
+const getUnit = `-- name: GetUnit :one
+SELECT tenant_id, id, kind, parent_id, name, removed, revision FROM tenant.units WHERE tenant_id = $1 AND id = $2 FOR UPDATE
+`
+
+type GetUnitParams struct {
+	TenantID string
+	ID       string
+}
+
+func (q *Queries) GetUnit(ctx context.Context, arg GetUnitParams) (TenantUnit, error) {
+	row := q.db.QueryRow(ctx, getUnit, arg.TenantID, arg.ID)
+	var i TenantUnit
+	err := row.Scan(
+		&i.TenantID,
+		&i.ID,
+		&i.Kind,
+		&i.ParentID,
+		&i.Name,
+		&i.Removed,
+		&i.Revision,
+	)
+	return i, err
+}
+
 const listActivations = `-- name: ListActivations :many
 SELECT tenant_id, module, enabled, revision FROM tenant.activations WHERE tenant_id = ANY($1::uuid[]) ORDER BY tenant_id, module
 `
@@ -99,6 +123,43 @@ func (q *Queries) ListTenants(ctx context.Context, arg ListTenantsParams) ([]Ten
 	return items, nil
 }
 
+const listUnits = `-- name: ListUnits :many
+SELECT tenant_id, id, kind, parent_id, name, removed, revision FROM tenant.units WHERE id > $1 ORDER BY id LIMIT $2
+`
+
+type ListUnitsParams struct {
+	After string
+	Page  int32
+}
+
+func (q *Queries) ListUnits(ctx context.Context, arg ListUnitsParams) ([]TenantUnit, error) {
+	rows, err := q.db.Query(ctx, listUnits, arg.After, arg.Page)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []TenantUnit
+	for rows.Next() {
+		var i TenantUnit
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.ID,
+			&i.Kind,
+			&i.ParentID,
+			&i.Name,
+			&i.Removed,
+			&i.Revision,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const lockTenant = `-- name: LockTenant :one
 SELECT id FROM tenant.tenants WHERE id = $1 FOR SHARE
 `
@@ -108,6 +169,56 @@ func (q *Queries) LockTenant(ctx context.Context, id string) (string, error) {
 	var id_2 string
 	err := row.Scan(&id_2)
 	return id_2, err
+}
+
+const lockUnits = `-- name: LockUnits :one
+SELECT id FROM tenant.tenants WHERE id = $1 FOR NO KEY UPDATE
+`
+
+// Orders the changes of one tenant's tree.
+func (q *Queries) LockUnits(ctx context.Context, id string) (string, error) {
+	row := q.db.QueryRow(ctx, lockUnits, id)
+	var id_2 string
+	err := row.Scan(&id_2)
+	return id_2, err
+}
+
+const putUnit = `-- name: PutUnit :one
+INSERT INTO tenant.units (tenant_id, id, kind, parent_id, name, removed) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT (tenant_id, id) DO UPDATE SET parent_id = excluded.parent_id, name = excluded.name,
+    removed = excluded.removed, revision = nextval('tenant.revision')
+RETURNING tenant_id, id, kind, parent_id, name, removed, revision
+`
+
+type PutUnitParams struct {
+	TenantID string
+	ID       string
+	Kind     string
+	ParentID *string
+	Name     string
+	Removed  bool
+}
+
+func (q *Queries) PutUnit(ctx context.Context, arg PutUnitParams) (TenantUnit, error) {
+	row := q.db.QueryRow(ctx, putUnit,
+		arg.TenantID,
+		arg.ID,
+		arg.Kind,
+		arg.ParentID,
+		arg.Name,
+		arg.Removed,
+	)
+	var i TenantUnit
+	err := row.Scan(
+		&i.TenantID,
+		&i.ID,
+		&i.Kind,
+		&i.ParentID,
+		&i.Name,
+		&i.Removed,
+		&i.Revision,
+	)
+	return i, err
 }
 
 const setModule = `-- name: SetModule :one
@@ -158,4 +269,43 @@ func (q *Queries) SetTenantActive(ctx context.Context, arg SetTenantActiveParams
 		&i.CreatedAt,
 	)
 	return i, err
+}
+
+const unitHasChildren = `-- name: UnitHasChildren :one
+SELECT EXISTS (SELECT FROM tenant.units WHERE tenant_id = $1 AND parent_id = $2 AND NOT removed)
+`
+
+type UnitHasChildrenParams struct {
+	TenantID string
+	ParentID *string
+}
+
+func (q *Queries) UnitHasChildren(ctx context.Context, arg UnitHasChildrenParams) (bool, error) {
+	row := q.db.QueryRow(ctx, unitHasChildren, arg.TenantID, arg.ParentID)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
+}
+
+const unitIsBelow = `-- name: UnitIsBelow :one
+WITH RECURSIVE up AS (
+    SELECT u.id, u.parent_id FROM tenant.units u WHERE u.tenant_id = $2::uuid AND u.id = $3::uuid
+    UNION
+    SELECT p.id, p.parent_id FROM tenant.units p JOIN up ON p.id = up.parent_id WHERE p.tenant_id = $2::uuid
+)
+SELECT EXISTS (SELECT FROM up WHERE up.id = $1::uuid)
+`
+
+type UnitIsBelowParams struct {
+	Ancestor string
+	TenantID string
+	Unit     string
+}
+
+// Whether unit is ancestor, or below it.
+func (q *Queries) UnitIsBelow(ctx context.Context, arg UnitIsBelowParams) (bool, error) {
+	row := q.db.QueryRow(ctx, unitIsBelow, arg.Ancestor, arg.TenantID, arg.Unit)
+	var exists bool
+	err := row.Scan(&exists)
+	return exists, err
 }

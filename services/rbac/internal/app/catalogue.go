@@ -1,0 +1,106 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/services/rbac/internal/store/db"
+)
+
+// platformModule stands where a module's name would, for what the platform
+// itself declares.
+const platformModule = "platform"
+
+// platformPermissions describes what the platform's operations ask people for.
+var platformPermissions = map[string]struct{ title, risk string }{
+	"audit:events:read":            {"Read the audit trail", "medium"},
+	"bindings:create:tenant":       {"Grant roles", "critical"},
+	"bindings:delete:tenant":       {"Revoke roles", "high"},
+	"bindings:read:tenant":         {"Read role bindings, and ask why somebody may", "low"},
+	"groups:create:tenant":         {"Create groups", "medium"},
+	"groups:delete:tenant":         {"Delete groups", "high"},
+	"groups:read:tenant":           {"Read groups and who belongs to them", "low"},
+	"groups:update:tenant":         {"Change groups and who belongs to them", "high"},
+	"keys:create:tenant":           {"Create API keys", "critical"},
+	"keys:delete:tenant":           {"Revoke API keys", "high"},
+	"keys:read:tenant":             {"Read API keys, without their secrets", "low"},
+	"keys:update:tenant":           {"Rotate API keys", "critical"},
+	"permissions:declare:platform": {"Declare the permissions of modules", "high"},
+	"policies:update:tenant":       {"Change the rules for passwords and sign-in", "high"},
+	"roles:create:tenant":          {"Create roles", "high"},
+	"roles:delete:tenant":          {"Delete roles", "high"},
+	"roles:read:tenant":            {"Read roles and the permissions there are", "low"},
+	"roles:update:tenant":          {"Change roles", "critical"},
+	"signing-keys:rotate:platform": {"Rotate the keys that sign access tokens", "critical"},
+	"users:assign:platform":        {"Give users access to further tenants", "critical"},
+	"users:create:tenant":          {"Create and invite users", "high"},
+	"users:delete:tenant":          {"Delete users", "critical"},
+	"users:read:tenant":            {"Read users", "medium"},
+	"users:update:tenant":          {"Change, disable and unlock users, and reset their passwords", "high"},
+}
+
+// platformCatalogue lists what the contract's operations ask people for, by
+// code. No role gives what only platform administrators may: its code ends in
+// "platform", and it is not effective in any tenant.
+func platformCatalogue() []contract.Permission {
+	var all []contract.Permission
+	for _, op := range contract.Operations() {
+		if !op.Access.Has(contract.User) || op.Permission == "" {
+			continue
+		}
+		known := platformPermissions[op.Permission]
+		all = append(all, contract.Permission{
+			Code: op.Permission, Module: platformModule, Category: contract.PermissionNamespace(op.Permission),
+			Title: cmp.Or(known.title, op.Permission), Risk: cmp.Or(known.risk, "medium"),
+			Effective: !strings.HasSuffix(op.Permission, ":platform"),
+		})
+	}
+	byCode := func(a, b contract.Permission) int { return cmp.Compare(a.Code, b.Code) }
+	slices.SortFunc(all, byCode)
+	return slices.CompactFunc(all, func(a, b contract.Permission) bool { return a.Code == b.Code })
+}
+
+// catalogueOf is all that is declared: the platform's own before the modules', by
+// module, category and code. Effective is as the tenant has modules enabled.
+func (a *App) catalogueOf(ctx context.Context, tenant string) ([]contract.Permission, error) {
+	all := platformCatalogue()
+	err := a.DB.Read(ctx, tenant, func(tx pgx.Tx) error {
+		q, enabled := db.New(tx), map[string]bool{}
+		modules, err := q.PolicyModules(ctx, tenant)
+		if err != nil {
+			return err
+		}
+		for _, m := range modules {
+			enabled[m.Name] = m.Enabled
+		}
+		rows, err := q.ListPermissions(ctx)
+		for _, row := range rows {
+			p := permissionOf(row)
+			p.Effective = enabled[p.Module]
+			all = append(all, p)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(all, func(a, b contract.Permission) int {
+		own := func(p contract.Permission) int {
+			if p.Module == platformModule {
+				return 0
+			}
+			return 1
+		}
+		return cmp.Or(cmp.Compare(own(a), own(b)), cmp.Compare(a.Module, b.Module), cmp.Compare(a.Category, b.Category), cmp.Compare(a.Code, b.Code))
+	})
+	return all, nil
+}
+
+func permissionOf(row db.RbacPermission) contract.Permission {
+	return contract.Permission{Code: row.Code, Module: row.Module, Category: row.Category, Title: row.Title, Risk: row.Risk}
+}

@@ -1,0 +1,194 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/kit/database"
+	"github.com/buildify/core/services/rbac/internal/store/db"
+)
+
+// TakeIn makes what others own of these tenants, and rbac decides by, part of
+// their policies, as far as the directory knows better than the database: the
+// tenants' states, their modules and units, and who was suspended or left. Each
+// tenant that differs takes a step. It does nothing that was done before, so
+// replicas may all do it. One tenant's failure does not hold up the others.
+func (a *App) TakeIn(ctx context.Context, tenants []string) (failed error) {
+	for part := range slices.Chunk(tenants, chunk) {
+		known := states{}
+		err := a.DB.Read(ctx, database.Everything, func(tx pgx.Tx) (err error) {
+			known, err = readStates(ctx, db.New(tx), part)
+			return err
+		})
+		if err != nil {
+			return errors.Join(failed, err)
+		}
+		for _, tenant := range part {
+			if len(a.news(tenant, known[tenant]).writes) == 0 {
+				continue
+			}
+			failed = errors.Join(failed, a.takeIn(ctx, tenant))
+		}
+	}
+	return failed
+}
+
+func (a *App) takeIn(ctx context.Context, tenant string) error {
+	_, err := a.change(ctx, tenant, "state.changed", func(t *turn) ([]contract.PolicyChange, error) {
+		t.Fact = true
+		known, err := readStates(ctx, t.Q, []string{tenant})
+		if err != nil {
+			return nil, err
+		}
+		n := a.news(tenant, known[tenant])
+		for _, write := range n.writes {
+			if err := write(ctx, t.Q); err != nil {
+				return nil, err
+			}
+		}
+		return n.changes, nil
+	})
+	return err
+}
+
+// state is what the database holds of a tenant's others' data.
+type state struct {
+	tenant    *db.RbacTenant
+	modules   map[string]db.RbacModule
+	units     map[string]db.RbacUnit
+	users     []string // with bindings or memberships
+	suspended map[string]bool
+}
+
+type states map[string]*state
+
+func readStates(ctx context.Context, q *db.Queries, tenants []string) (states, error) {
+	all := states{}
+	for _, tenant := range tenants {
+		all[tenant] = &state{modules: map[string]db.RbacModule{}, units: map[string]db.RbacUnit{}, suspended: map[string]bool{}}
+	}
+	rows, err := q.LoadTenants(ctx, tenants)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		all[row.TenantID].tenant = &row
+	}
+	modules, err := q.LoadModules(ctx, tenants)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range modules {
+		all[row.TenantID].modules[row.Name] = row
+	}
+	units, err := q.LoadUnits(ctx, tenants)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range units {
+		all[row.TenantID].units[row.ID] = row
+	}
+	suspended, err := q.LoadSuspended(ctx, tenants)
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range suspended {
+		all[row.TenantID].suspended[row.UserID] = true
+	}
+	users, err := q.LoadUsers(ctx, tenants)
+	for _, row := range users {
+		s := all[row.TenantID]
+		s.users = append(s.users, row.UserID)
+	}
+	return all, err
+}
+
+// news is what the directory knows better. Some of it is written and changes
+// nothing that is decided by.
+type news struct {
+	writes  []func(context.Context, *db.Queries) error
+	changes []contract.PolicyChange
+}
+
+func (n *news) add(write func(context.Context, *db.Queries) error, differs bool, change contract.PolicyChange) {
+	n.writes = append(n.writes, write)
+	if differs {
+		n.changes = append(n.changes, change)
+	}
+}
+
+func (a *App) news(tenant string, known *state) *news {
+	n := &news{}
+	if t, ok := a.Directory.Tenant(tenant); ok && (known.tenant == nil || known.tenant.SourceRevision < t.Revision) {
+		n.add(func(ctx context.Context, q *db.Queries) error {
+			return q.PutPolicyTenant(ctx, db.PutPolicyTenantParams{TenantID: tenant, Active: t.IsActive, SourceRevision: t.Revision})
+		}, known.tenant == nil || known.tenant.Active != t.IsActive, contract.PolicyChange{Tenant: &contract.PolicyTenant{Active: t.IsActive}})
+	}
+	for _, m := range a.Directory.Activations(tenant) {
+		row, ok := known.modules[m.Module]
+		if ok && row.SourceRevision >= m.Revision {
+			continue
+		}
+		n.add(func(ctx context.Context, q *db.Queries) error {
+			return q.PutPolicyModule(ctx, db.PutPolicyModuleParams{TenantID: tenant, Name: m.Module, Enabled: m.Enabled, SourceRevision: m.Revision})
+		}, row.Enabled != m.Enabled, contract.PolicyChange{Module: &contract.PolicyModule{Name: m.Module, Enabled: m.Enabled}})
+	}
+	for _, u := range a.Directory.Units(tenant) {
+		row, ok := known.units[u.ID]
+		if ok && row.SourceRevision >= u.Revision {
+			continue
+		}
+		put := db.PutPolicyUnitParams{TenantID: tenant, ID: u.ID, Removed: u.Removed, SourceRevision: u.Revision}
+		if u.ParentID != "" {
+			put.ParentID = &u.ParentID
+		}
+		n.add(func(ctx context.Context, q *db.Queries) error { return q.PutPolicyUnit(ctx, put) },
+			(ok && !row.Removed) != !u.Removed || value(row.ParentID) != u.ParentID,
+			contract.PolicyChange{Unit: &contract.PolicyUnit{ID: u.ID, ParentID: u.ParentID, Removed: u.Removed}})
+	}
+	a.people(n, tenant, known)
+	return n
+}
+
+// people adds who was suspended, came back or left. Of somebody whom the
+// directory does not know nothing is done: that may be its own gap.
+func (a *App) people(n *news, tenant string, known *state) {
+	for _, user := range known.users {
+		m, ok := a.Directory.Member(user)
+		if !ok {
+			continue
+		}
+		of := db.SuspendParams{TenantID: tenant, UserID: user}
+		belongs := m.Platform || m.TenantID == tenant || slices.Contains(m.Tenants, tenant)
+		switch {
+		case !belongs:
+			n.add(func(ctx context.Context, q *db.Queries) error { return removeUser(ctx, q, of) }, true,
+				contract.PolicyChange{User: &contract.PolicyUser{ID: user, Removed: true}})
+		case !m.Active && !known.suspended[user]:
+			n.add(func(ctx context.Context, q *db.Queries) error {
+				_, err := q.Suspend(ctx, of)
+				return err
+			}, true, contract.PolicyChange{User: &contract.PolicyUser{ID: user, Suspended: true}})
+		case m.Active && known.suspended[user]:
+			n.add(func(ctx context.Context, q *db.Queries) error {
+				_, err := q.Unsuspend(ctx, db.UnsuspendParams(of))
+				return err
+			}, true, contract.PolicyChange{User: &contract.PolicyUser{ID: user}})
+		}
+	}
+}
+
+func removeUser(ctx context.Context, q *db.Queries, of db.SuspendParams) error {
+	if _, err := q.Unsuspend(ctx, db.UnsuspendParams(of)); err != nil {
+		return err
+	}
+	if _, err := q.RemoveUserMemberships(ctx, db.RemoveUserMembershipsParams{TenantID: of.TenantID, UserID: of.UserID}); err != nil {
+		return err
+	}
+	_, err := q.RemoveUserBindings(ctx, db.RemoveUserBindingsParams{TenantID: of.TenantID, UserID: &of.UserID})
+	return err
+}

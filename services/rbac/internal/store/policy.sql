@@ -1,0 +1,94 @@
+-- name: LockRevision :one
+-- Whoever has locked a tenant's revision is the only one to change its policy.
+INSERT INTO rbac.revisions (tenant_id, revision) VALUES ($1, 0)
+ON CONFLICT (tenant_id) DO UPDATE SET revision = rbac.revisions.revision
+RETURNING revision;
+
+-- name: SetRevision :exec
+UPDATE rbac.revisions SET revision = $2, changed_at = clock_timestamp() WHERE tenant_id = $1;
+
+-- name: Revisions :many
+SELECT tenant_id, revision FROM rbac.revisions WHERE tenant_id = ANY(@tenants::uuid[]);
+
+-- name: TenantsAfter :many
+SELECT tenant_id FROM rbac.revisions WHERE tenant_id > @after ORDER BY tenant_id LIMIT @page;
+
+-- name: ChangedRevisions :many
+-- What was changed within the last seconds, longer than any change takes.
+SELECT tenant_id, revision, (changed_at > clock_timestamp() - interval '3 seconds')::boolean AS recent
+FROM rbac.revisions WHERE changed_at > clock_timestamp() - interval '15 seconds';
+
+-- name: LoadTenants :many
+SELECT tenant_id, active, source_revision FROM rbac.tenants WHERE tenant_id = ANY(@tenants::uuid[]);
+
+-- name: LoadModules :many
+SELECT tenant_id, name, enabled, source_revision FROM rbac.modules WHERE tenant_id = ANY(@tenants::uuid[]);
+
+-- name: LoadUnits :many
+SELECT tenant_id, id, parent_id, removed, source_revision FROM rbac.units WHERE tenant_id = ANY(@tenants::uuid[]);
+
+-- name: LoadRoles :many
+SELECT tenant_id, id, name, permissions FROM rbac.roles WHERE tenant_id = ANY(@tenants::uuid[]);
+
+-- name: LoadPlatformRoles :many
+-- A platform role belongs to the policy of each tenant in which it is bound.
+SELECT b.tenant_id, r.id, r.name, r.permissions FROM rbac.roles r
+JOIN (SELECT DISTINCT tenant_id, role_id FROM rbac.bindings WHERE tenant_id = ANY(@tenants::uuid[])) b ON b.role_id = r.id
+WHERE r.tenant_id = '00000000-0000-0000-0000-000000000000';
+
+-- name: LoadGroups :many
+SELECT tenant_id, id, name FROM rbac.groups WHERE tenant_id = ANY(@tenants::uuid[]);
+
+-- name: LoadMembers :many
+SELECT tenant_id, group_id, user_id FROM rbac.members WHERE tenant_id = ANY(@tenants::uuid[]);
+
+-- name: LoadSuspended :many
+SELECT tenant_id, user_id FROM rbac.suspended WHERE tenant_id = ANY(@tenants::uuid[]);
+
+-- name: LoadBindings :many
+SELECT tenant_id, id, user_id, group_id, role_id, deny, unit_id, resource_type, resource_id, expires_at
+FROM rbac.bindings WHERE tenant_id = ANY(@tenants::uuid[]);
+
+-- name: LoadUsers :many
+SELECT tenant_id, user_id::uuid AS user_id FROM rbac.bindings WHERE tenant_id = ANY(@tenants::uuid[]) AND user_id IS NOT NULL
+UNION SELECT tenant_id, user_id FROM rbac.members WHERE tenant_id = ANY(@tenants::uuid[]);
+
+-- name: PutPolicyTenant :exec
+INSERT INTO rbac.tenants (tenant_id, active, source_revision) VALUES ($1, $2, $3) ON CONFLICT (tenant_id) DO UPDATE
+SET active = excluded.active, source_revision = excluded.source_revision
+WHERE rbac.tenants.source_revision < excluded.source_revision;
+
+-- name: PutPolicyModule :exec
+INSERT INTO rbac.modules (tenant_id, name, enabled, source_revision) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant_id, name) DO UPDATE
+SET enabled = excluded.enabled, source_revision = excluded.source_revision
+WHERE rbac.modules.source_revision < excluded.source_revision;
+
+-- name: PutPolicyUnit :exec
+INSERT INTO rbac.units (tenant_id, id, parent_id, removed, source_revision) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant_id, id) DO UPDATE
+SET parent_id = excluded.parent_id, removed = excluded.removed, source_revision = excluded.source_revision
+WHERE rbac.units.source_revision < excluded.source_revision;
+
+-- name: Suspend :execrows
+INSERT INTO rbac.suspended (tenant_id, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING;
+
+-- name: Unsuspend :execrows
+DELETE FROM rbac.suspended WHERE tenant_id = $1 AND user_id = $2;
+
+-- name: RemoveUserBindings :execrows
+DELETE FROM rbac.bindings WHERE tenant_id = $1 AND user_id = $2;
+
+-- name: RemoveUserMemberships :execrows
+DELETE FROM rbac.members WHERE tenant_id = $1 AND user_id = $2;
+
+-- name: IsPolicyUser :one
+SELECT EXISTS (SELECT FROM rbac.bindings b WHERE b.tenant_id = $1 AND b.user_id = $2)
+    OR EXISTS (SELECT FROM rbac.members m WHERE m.tenant_id = $1 AND m.user_id = $2);
+
+-- name: Revision :one
+SELECT revision FROM rbac.revisions WHERE tenant_id = $1;
+
+-- name: PolicyTenant :one
+SELECT active FROM rbac.tenants WHERE tenant_id = $1;
+
+-- name: PolicyModules :many
+SELECT name, enabled FROM rbac.modules WHERE tenant_id = $1;

@@ -1,0 +1,109 @@
+package rbac
+
+import (
+	"context"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/buildify/core/pkg/kit/database"
+	"github.com/buildify/core/services/rbac/internal/store/db"
+)
+
+const (
+	// interval lies between two questions to the database.
+	interval = 250 * time.Millisecond
+	// patience is what a step that was committed has left to come by itself.
+	patience = 50 * time.Millisecond
+	// pollTimeout bounds one round.
+	pollTimeout = 10 * time.Second
+)
+
+// pollAll asks the database again and again which tenants changed, mends what
+// this replica missed, and then tells modules as of when they know everything.
+func (s *Service) pollAll(ctx context.Context) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	failing := false
+	for {
+		begin := time.Now()
+		recent, err := s.poll(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			s.metrics.pollFailures.Inc()
+			if !failing {
+				s.deps.Telemetry.Log.Warn("rbac: the database cannot be asked for changes; modules are told nothing is certain", "error", err)
+			}
+		default:
+			if failing {
+				s.deps.Telemetry.Log.Info("rbac: the database answers again")
+			}
+			s.metrics.asOf(begin)
+			s.beat(begin, recent)
+		}
+		failing = err != nil
+		s.evict()
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// poll brings this replica up to what the database holds, and returns the
+// tenants that changed within the last seconds.
+func (s *Service) poll(ctx context.Context) (recent []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	var rows []db.ChangedRevisionsRow
+	err = s.deps.DB.Read(ctx, database.Everything, func(tx pgx.Tx) (err error) {
+		rows, err = db.New(tx).ChangedRevisions(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	soon, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for _, row := range rows {
+		if row.Recent {
+			recent = append(recent, row.TenantID)
+		}
+		held := s.app.Engine.Policy(row.TenantID)
+		if held != nil && (held.Revision() >= row.Revision || s.app.Engine.Await(soon, row.TenantID, row.Revision) == nil) {
+			continue
+		}
+		s.metrics.reloads.Inc()
+		if _, err := s.app.Load(ctx, row.TenantID); err != nil {
+			return nil, err
+		}
+		if held == nil {
+			s.reset(row.TenantID)
+		}
+	}
+	return recent, nil
+}
+
+// evict drops the policies that nobody asked about for longest, beyond those
+// that are to be kept.
+func (s *Service) evict() {
+	if s.cfg.CacheTenants == 0 {
+		return
+	}
+	for _, idle := range []time.Duration{time.Hour, 10 * time.Minute, time.Minute, time.Second} {
+		over := s.metrics.tenants() - s.cfg.CacheTenants
+		if over <= 0 {
+			return
+		}
+		for _, tenant := range s.app.Engine.Idle(time.Now().Add(-idle)) {
+			if over <= 0 {
+				return
+			}
+			s.app.Engine.Drop(tenant)
+			over--
+		}
+	}
+}

@@ -1,0 +1,25 @@
+package stack
+
+import (
+	"path/filepath"
+	"slices"
+	"syscall"
+	"testing"
+)
+
+// Replica starts one more process of a service that runs already.
+func (s *Stack) Replica(t testing.TB, service string) *Process {
+	t.Helper()
+	first := s.Processes[service]
+	p := &Process{t: t, path: first.path, args: slices.Clone(first.args), env: first.env, ready: filepath.Join(t.TempDir(), "ready.json")}
+	p.Start()
+	t.Cleanup(p.Stop)
+	return p
+}
+
+// Freeze stops the process where it is until Thaw, as a machine that is
+// suspended or starved does.
+func (p *Process) Freeze() { _ = p.cmd.Process.Signal(syscall.SIGSTOP) } // already gone is as good
+
+// Thaw lets a frozen process go on, as if no time had passed.
+func (p *Process) Thaw() { _ = p.cmd.Process.Signal(syscall.SIGCONT) } // already gone is as good
