@@ -54,13 +54,22 @@ func (s *Service) pollAll(ctx context.Context) {
 }
 
 // poll brings this replica up to what the database holds, and returns the
-// tenants that changed within the last seconds.
+// tenants that changed within the last seconds. One that failed is made up for
+// by the next that does not.
 func (s *Service) poll(ctx context.Context) (recent []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
 	var rows []db.ChangedRevisionsRow
+	var now time.Time
 	err = s.deps.DB.Read(ctx, database.Everything, func(tx pgx.Tx) (err error) {
-		rows, err = db.New(tx).ChangedRevisions(ctx)
+		q := db.New(tx)
+		if now, err = q.Clock(ctx); err != nil {
+			return err
+		}
+		if now.Before(s.polled) { // the clock of another server, perhaps
+			s.polled = now
+		}
+		rows, err = q.ChangedRevisions(ctx, s.polled)
 		return err
 	})
 	if err != nil {
@@ -84,6 +93,7 @@ func (s *Service) poll(ctx context.Context) (recent []string, err error) {
 			s.reset(row.TenantID)
 		}
 	}
+	s.polled = now
 	return recent, nil
 }
 

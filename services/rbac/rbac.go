@@ -19,16 +19,20 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go"
 
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/decision"
 	"github.com/buildify/core/pkg/events"
 	"github.com/buildify/core/pkg/kit"
+	"github.com/buildify/core/pkg/kit/database"
 	"github.com/buildify/core/pkg/kit/directory"
 	"github.com/buildify/core/pkg/kit/outbox"
 	"github.com/buildify/core/services/rbac/internal/app"
+	"github.com/buildify/core/services/rbac/internal/store/db"
 )
 
 // Name of the service and of its schema.
@@ -54,6 +58,7 @@ type Service struct {
 	follower  *events.Follower
 	beats     *nats.Subscription
 	states    states
+	polled    time.Time // by the database's clock: everything before is known
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -122,6 +127,13 @@ func (s *Service) Start(ctx context.Context) (err error) {
 func (s *Service) load(ctx context.Context) error {
 	log := s.deps.Telemetry.Log
 	if err := s.takeIn(ctx, s.directory.TenantIDs()); err != nil {
+		return fmt.Errorf("rbac: %w", err)
+	}
+	err := s.deps.DB.Read(ctx, database.Everything, func(tx pgx.Tx) (err error) {
+		s.polled, err = db.New(tx).Clock(ctx)
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("rbac: %w", err)
 	}
 	if s.cfg.CacheTenants > 0 {

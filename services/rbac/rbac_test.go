@@ -42,6 +42,26 @@ func TestAStepThatNobodyTellsIsFound(t *testing.T) {
 	require.NotZero(t, counted(t, one.metrics.reloads))
 }
 
+// However long the database was away, nothing of that time is missed.
+func TestTheDatabaseIsAskedSinceItLastAnswered(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	one := w.replica(Config{})
+	user, role := w.user(), w.role(one, "crm:deals:read")
+	one.stop() // from here on, the test polls
+	one.done.Wait()
+	w.sql(`WITH r AS (UPDATE rbac.revisions SET revision = revision + 1, changed_at = now() - interval '50 seconds' WHERE tenant_id = $1 RETURNING revision)
+		INSERT INTO rbac.bindings (id, tenant_id, user_id, role_id, revision) SELECT $2, $1, $3, $4, revision FROM r`,
+		w.tenant, kit.NewID(), user, role)
+	_, err := one.poll(bounded(t))
+	require.NoError(t, err)
+	require.False(t, w.allowed(one, user, "crm:deals:read"), "the test would show nothing")
+	one.polled = time.Now().Add(-time.Minute)
+	_, err = one.poll(bounded(t))
+	require.NoError(t, err)
+	require.True(t, w.allowed(one, user, "crm:deals:read"))
+}
+
 func TestStepsThatComeInAnyOrderAreTaken(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -14,9 +14,13 @@ SELECT tenant_id, revision FROM rbac.revisions WHERE tenant_id = ANY(@tenants::u
 SELECT tenant_id FROM rbac.revisions WHERE tenant_id > @after ORDER BY tenant_id LIMIT @page;
 
 -- name: ChangedRevisions :many
--- What was changed within the last seconds, longer than any change takes.
+-- What was changed since it was last asked, and within the seconds before, which
+-- is longer than any change takes.
 SELECT tenant_id, revision, (changed_at > clock_timestamp() - interval '3 seconds')::boolean AS recent
-FROM rbac.revisions WHERE changed_at > clock_timestamp() - interval '15 seconds';
+FROM rbac.revisions WHERE changed_at > sqlc.arg(since)::timestamptz - interval '15 seconds';
+
+-- name: Clock :one
+SELECT clock_timestamp()::timestamptz AS now;
 
 -- name: LoadTenants :many
 SELECT tenant_id, active, source_revision FROM rbac.tenants WHERE tenant_id = ANY(@tenants::uuid[]);

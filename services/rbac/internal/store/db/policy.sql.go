@@ -12,7 +12,7 @@ import (
 
 const changedRevisions = `-- name: ChangedRevisions :many
 SELECT tenant_id, revision, (changed_at > clock_timestamp() - interval '3 seconds')::boolean AS recent
-FROM rbac.revisions WHERE changed_at > clock_timestamp() - interval '15 seconds'
+FROM rbac.revisions WHERE changed_at > $1::timestamptz - interval '15 seconds'
 `
 
 type ChangedRevisionsRow struct {
@@ -21,9 +21,10 @@ type ChangedRevisionsRow struct {
 	Recent   bool
 }
 
-// What was changed within the last seconds, longer than any change takes.
-func (q *Queries) ChangedRevisions(ctx context.Context) ([]ChangedRevisionsRow, error) {
-	rows, err := q.db.Query(ctx, changedRevisions)
+// What was changed since it was last asked, and within the seconds before, which
+// is longer than any change takes.
+func (q *Queries) ChangedRevisions(ctx context.Context, since time.Time) ([]ChangedRevisionsRow, error) {
+	rows, err := q.db.Query(ctx, changedRevisions, since)
 	if err != nil {
 		return nil, err
 	}
@@ -40,6 +41,17 @@ func (q *Queries) ChangedRevisions(ctx context.Context) ([]ChangedRevisionsRow, 
 		return nil, err
 	}
 	return items, nil
+}
+
+const clock = `-- name: Clock :one
+SELECT clock_timestamp()::timestamptz AS now
+`
+
+func (q *Queries) Clock(ctx context.Context) (time.Time, error) {
+	row := q.db.QueryRow(ctx, clock)
+	var now time.Time
+	err := row.Scan(&now)
+	return now, err
 }
 
 const isPolicyUser = `-- name: IsPolicyUser :one
