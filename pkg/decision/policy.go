@@ -100,6 +100,9 @@ func (p *Policy) Revision() int64 { return p.revision }
 // Modules yields the names of the modules that the tenant has enabled, sorted.
 func (p *Policy) Modules() iter.Seq[string] { return slices.Values(p.modules) }
 
+// Serves reports whether the tenant is active and has the module enabled.
+func (p *Policy) Serves(module string) bool { return p.active && slices.Contains(p.modules, module) }
+
 // Knows reports whether a user has bindings, memberships or a suspension here.
 func (p *Policy) Knows(user string) bool {
 	u, ok := parseID(user)

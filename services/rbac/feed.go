@@ -2,7 +2,7 @@ package rbac
 
 import (
 	"encoding/json"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -11,50 +11,52 @@ import (
 	"github.com/buildify/core/pkg/decision"
 )
 
-// applied tells modules of a step that the engine has taken: each one that the
-// tenant has enabled, what it may see of it. It is called in the order of a
-// tenant's revisions. A nil changes is a step that cannot be told.
+// applied tells modules of a step that the engine has taken, each what it may
+// see of it. It is called in the order of a tenant's revisions. A nil changes is
+// a step that cannot be told.
 func (s *Service) applied(tenant string, p *decision.Policy, changes []contract.PolicyChange) {
-	seen := map[string]bool{}
-	if s.sees(tenant) {
-		for module := range p.Modules() {
-			seen[module] = true
-		}
-	}
-	back, enabled := false, ""
-	for _, c := range changes {
-		switch {
-		case c.Tenant != nil:
-			back = c.Tenant.Active
-			if !back {
-				for module := range p.Modules() {
-					s.tell(module, contract.PolicyFeedMessage{TenantID: tenant, Revision: p.Revision(), Gone: true})
-				}
-				return
-			}
-		case c.Module != nil && c.Module.Enabled:
-			enabled += " " + c.Module.Name + " "
-		case c.Module != nil:
-			s.tell(c.Module.Name, contract.PolicyFeedMessage{TenantID: tenant, Revision: p.Revision(), Gone: true})
-		}
-	}
-	for module := range seen {
+	for module := range s.concerned(tenant, p, changes) {
 		message := contract.PolicyFeedMessage{TenantID: tenant, Revision: p.Revision()}
-		if changes == nil || back || strings.Contains(enabled, " "+module+" ") {
+		switch {
+		case !p.Serves(module):
+			message.Gone = true
+		case changes == nil || begins(changes, module):
 			message.Reset = true
-		} else if message.Changes, message.Reset = p.ForModule(changes, module); message.Reset {
-			message.Changes = nil
-		} else {
-			message.Step = true
+		default:
+			message.Changes, message.Reset = p.ForModule(changes, module)
+			if message.Step = !message.Reset; message.Reset {
+				message.Changes = nil
+			}
 		}
 		s.tell(module, message)
 	}
 }
 
-// sees reports whether modules see a tenant at all.
-func (s *Service) sees(tenant string) bool {
-	t, ok := s.directory.Tenant(tenant)
-	return ok && t.IsActive
+// concerned are the modules that a step may concern: those that the tenant has
+// enabled, and those that it gave up, in this step or, when it is not told, ever.
+func (s *Service) concerned(tenant string, p *decision.Policy, changes []contract.PolicyChange) map[string]struct{} {
+	modules := map[string]struct{}{}
+	for module := range p.Modules() {
+		modules[module] = struct{}{}
+	}
+	for _, c := range changes {
+		if c.Module != nil {
+			modules[c.Module.Name] = struct{}{}
+		}
+	}
+	if changes == nil {
+		for _, a := range s.directory.Activations(tenant) {
+			modules[a.Module] = struct{}{}
+		}
+	}
+	return modules
+}
+
+// begins reports whether a step lets the module see the tenant.
+func begins(changes []contract.PolicyChange, module string) bool {
+	return slices.ContainsFunc(changes, func(c contract.PolicyChange) bool {
+		return c.Tenant != nil || c.Module != nil && c.Module.Name == module
+	})
 }
 
 // reset has modules take a tenant anew.
@@ -65,20 +67,21 @@ func (s *Service) reset(tenant string) {
 }
 
 // beat repeats the revisions of the tenants that changed lately, and then says
-// as of when everything has been told.
-func (s *Service) beat(asOf time.Time, recent []string) {
+// as of when everything has been told. It reports whether the bus has it.
+func (s *Service) beat(asOf time.Time, recent []string) bool {
 	for _, tenant := range recent {
 		p := s.app.Engine.Policy(tenant)
-		if p == nil || !s.sees(tenant) {
+		if p == nil {
 			continue
 		}
-		for module := range p.Modules() {
-			s.tell(module, contract.PolicyFeedMessage{TenantID: tenant, Revision: p.Revision()})
+		for module := range s.concerned(tenant, p, nil) {
+			s.tell(module, contract.PolicyFeedMessage{TenantID: tenant, Revision: p.Revision(), Gone: !p.Serves(module)})
 		}
 	}
 	for _, module := range s.directory.Modules() {
 		s.tell(module, contract.PolicyFeedMessage{AsOf: &asOf})
 	}
+	return s.deps.NATS.IsConnected() && s.deps.NATS.FlushTimeout(flushTimeout) == nil
 }
 
 // tell publishes on a module's feed. It does not block.

@@ -15,8 +15,13 @@ const (
 	interval = 250 * time.Millisecond
 	// patience is what a step that was committed has left to come by itself.
 	patience = 50 * time.Millisecond
-	// pollTimeout bounds one round.
-	pollTimeout = 10 * time.Second
+	// pollTimeout bounds one round, and flushTimeout what it tells.
+	pollTimeout  = 10 * time.Second
+	flushTimeout = time.Second
+	// unheard is how long modules wait for a beat before they take everything
+	// anew, with a margin. What changed within it before a replica started is
+	// repeated: one that was killed may not have told it.
+	unheard = 30 * time.Second
 )
 
 // pollAll asks the database again and again which tenants changed, mends what
@@ -41,7 +46,9 @@ func (s *Service) pollAll(ctx context.Context) {
 				s.deps.Telemetry.Log.Info("rbac: the database answers again")
 			}
 			s.metrics.asOf(begin)
-			s.beat(begin, recent)
+			if s.beat(begin, recent) {
+				s.told = s.polled
+			}
 		}
 		failing = err != nil
 		s.evict()
@@ -54,7 +61,7 @@ func (s *Service) pollAll(ctx context.Context) {
 }
 
 // poll brings this replica up to what the database holds, and returns the
-// tenants that changed within the last seconds. One that failed is made up for
+// tenants that changed since modules were last told, and shortly before. One that failed is made up for
 // by the next that does not.
 func (s *Service) poll(ctx context.Context) (recent []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
@@ -67,9 +74,9 @@ func (s *Service) poll(ctx context.Context) (recent []string, err error) {
 			return err
 		}
 		if now.Before(s.polled) { // the clock of another server, perhaps
-			s.polled = now
+			s.polled, s.told = now, now.Add(-unheard)
 		}
-		rows, err = q.ChangedRevisions(ctx, s.polled)
+		rows, err = q.ChangedRevisions(ctx, db.ChangedRevisionsParams{Known: s.polled, Told: s.told})
 		return err
 	})
 	if err != nil {

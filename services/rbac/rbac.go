@@ -58,7 +58,9 @@ type Service struct {
 	follower  *events.Follower
 	beats     *nats.Subscription
 	states    states
-	polled    time.Time // by the database's clock: everything before is known
+	// By the database's clock: everything before polled is known here, and
+	// everything before told has been told to modules.
+	polled, told time.Time
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -131,6 +133,7 @@ func (s *Service) load(ctx context.Context) error {
 	}
 	err := s.deps.DB.Read(ctx, database.Everything, func(tx pgx.Tx) (err error) {
 		s.polled, err = db.New(tx).Clock(ctx)
+		s.told = s.polled.Add(-unheard)
 		return err
 	})
 	if err != nil {

@@ -323,6 +323,34 @@ func (w *world) seenUser(s *Service) string {
 	return user
 }
 
+// A step that nobody told, for its replica was killed, is told by the next.
+func TestAReplicaRepeatsWhatMayNotHaveBeenTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	one := w.replica(Config{})
+	user := w.seenUser(one)
+	b := w.bind(one, user, w.role(one, "crm:deals:read"))
+	w.sql("UPDATE rbac.revisions SET changed_at = changed_at - interval '20 seconds' WHERE tenant_id = $1", w.tenant)
+	heard := w.hear(w.module)
+	w.replica(Config{})
+	all := until(t, heard, func(m contract.PolicyFeedMessage) bool { return m.TenantID == w.tenant && m.Revision == b.Revision })
+	for _, m := range all[:len(all)-1] {
+		require.NotNil(t, m.AsOf, "of the replica that told it long ago")
+	}
+}
+
+// Who is loaded anew may have lost modules on the way.
+func TestAModuleThatWasDisabledUnheardIsToldSo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	one := w.replica(Config{})
+	w.bind(one, w.seenUser(one), w.role(one, "crm:deals:read"))
+	heard := w.hear(w.module)
+	w.sql(`WITH r AS (UPDATE rbac.revisions SET revision = revision + 1, changed_at = clock_timestamp() WHERE tenant_id = $1 RETURNING tenant_id)
+		UPDATE rbac.modules m SET enabled = false, source_revision = 1000000 FROM r WHERE m.tenant_id = r.tenant_id`, w.tenant)
+	until(t, heard, func(m contract.PolicyFeedMessage) bool { return m.TenantID == w.tenant && m.Gone })
+}
+
 // A beat says that everything has been told. Nobody who cannot ask may say so.
 func TestWithoutTheDatabaseNobodyBeats(t *testing.T) {
 	t.Parallel()

@@ -23,7 +23,7 @@ const (
 // Snapshot answers rbac.snapshot.
 func (a *App) Snapshot(ctx context.Context, r *contract.PolicySnapshotRequest) (*contract.PolicySnapshotResponse, error) {
 	now, module := time.Now(), kit.PrincipalFrom(ctx)
-	tenants, part, err := a.snapshotFrom(module, r)
+	tenants, part, err := a.snapshotFrom(ctx, module, r)
 	if err != nil {
 		return nil, err
 	}
@@ -76,16 +76,21 @@ func snapshotPart(p *decision.Policy, cursor, module, tenant string) (item contr
 
 // snapshotFrom lists the tenants from the cursor on, and where in the first one
 // to go on.
-func (a *App) snapshotFrom(module kit.Principal, r *contract.PolicySnapshotRequest) (tenants []string, part string, err error) {
+func (a *App) snapshotFrom(ctx context.Context, module kit.Principal, r *contract.PolicySnapshotRequest) (tenants []string, part string, err error) {
 	after, part, ok := strings.Cut(r.Cursor, "|")
 	if r.Cursor != "" && !ok {
 		return nil, "", contract.Invalid("cursor", "is not a cursor that this operation gave out")
 	}
 	if tenant := kit.UUID(r.TenantID); tenant != "" {
-		if !a.Directory.Sees(module, tenant) {
+		if _, known := a.Directory.Tenant(tenant); !known || !module.May(tenant) {
 			return nil, "", contract.Missing("tenant")
 		}
-		return []string{tenant}, part, nil
+		// The policy, not the directory, which may know less than the feed told.
+		p, err := a.policy(ctx, tenant, r.AtLeast)
+		if err == nil && !p.Serves(module.Module) {
+			err = contract.Missing("tenant")
+		}
+		return []string{tenant}, part, err
 	}
 	if r.AtLeast > 0 {
 		return nil, "", contract.Invalid("at_least", "needs tenant_id: each tenant has its own revisions")

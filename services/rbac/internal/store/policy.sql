@@ -14,10 +14,11 @@ SELECT tenant_id, revision FROM rbac.revisions WHERE tenant_id = ANY(@tenants::u
 SELECT tenant_id FROM rbac.revisions WHERE tenant_id > @after ORDER BY tenant_id LIMIT @page;
 
 -- name: ChangedRevisions :many
--- What was changed since it was last asked, and within the seconds before, which
--- is longer than any change takes.
-SELECT tenant_id, revision, (changed_at > clock_timestamp() - interval '3 seconds')::boolean AS recent
-FROM rbac.revisions WHERE changed_at > sqlc.arg(since)::timestamptz - interval '15 seconds';
+-- What was changed since everything was known, and within the seconds before,
+-- which is longer than any change takes; recent is what modules may not have heard.
+SELECT tenant_id, revision, (changed_at > sqlc.arg(told)::timestamptz - interval '3 seconds')::boolean AS recent
+FROM rbac.revisions
+WHERE changed_at > LEAST(sqlc.arg(known)::timestamptz - interval '15 seconds', sqlc.arg(told)::timestamptz - interval '3 seconds');
 
 -- name: Clock :one
 SELECT clock_timestamp()::timestamptz AS now;

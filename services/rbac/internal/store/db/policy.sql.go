@@ -11,9 +11,15 @@ import (
 )
 
 const changedRevisions = `-- name: ChangedRevisions :many
-SELECT tenant_id, revision, (changed_at > clock_timestamp() - interval '3 seconds')::boolean AS recent
-FROM rbac.revisions WHERE changed_at > $1::timestamptz - interval '15 seconds'
+SELECT tenant_id, revision, (changed_at > $1::timestamptz - interval '3 seconds')::boolean AS recent
+FROM rbac.revisions
+WHERE changed_at > LEAST($2::timestamptz - interval '15 seconds', $1::timestamptz - interval '3 seconds')
 `
+
+type ChangedRevisionsParams struct {
+	Told  time.Time
+	Known time.Time
+}
 
 type ChangedRevisionsRow struct {
 	TenantID string
@@ -21,10 +27,10 @@ type ChangedRevisionsRow struct {
 	Recent   bool
 }
 
-// What was changed since it was last asked, and within the seconds before, which
-// is longer than any change takes.
-func (q *Queries) ChangedRevisions(ctx context.Context, since time.Time) ([]ChangedRevisionsRow, error) {
-	rows, err := q.db.Query(ctx, changedRevisions, since)
+// What was changed since everything was known, and within the seconds before,
+// which is longer than any change takes; recent is what modules may not have heard.
+func (q *Queries) ChangedRevisions(ctx context.Context, arg ChangedRevisionsParams) ([]ChangedRevisionsRow, error) {
+	rows, err := q.db.Query(ctx, changedRevisions, arg.Told, arg.Known)
 	if err != nil {
 		return nil, err
 	}
