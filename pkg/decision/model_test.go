@@ -1,6 +1,7 @@
 package decision_test
 
 import (
+	"flag"
 	"fmt"
 	"reflect"
 	"slices"
@@ -11,19 +12,17 @@ import (
 	"github.com/buildify/core/pkg/decision/naive"
 )
 
+var lives = flag.Int("lives", 24, "how many random lives of a tenant to live")
+
 // Every answer is compared with that of package naive, after every step of many
 // random lives of a tenant.
 func TestAllAnswersAreThoseOfTheNaiveEvaluator(t *testing.T) {
 	t.Parallel()
-	lives := 40
-	if testing.Short() {
-		lives = 10
-	}
 	for worker := range 4 {
 		t.Run(fmt.Sprint(worker), func(t *testing.T) {
 			t.Parallel()
-			for i := range lives {
-				seed := uint64(worker*lives + i)
+			for i := worker; i < *lives; i += 4 {
+				seed := uint64(i)
 				l := &life{world: newWorld(seed, seed%80 == 3), T: t, seed: seed, model: naive.New(), p: decision.New(), seen: decision.New()}
 				l.live()
 			}

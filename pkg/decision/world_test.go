@@ -20,7 +20,7 @@ type world struct {
 func newWorld(seed uint64, large bool) *world {
 	w := &world{Rand: rand.New(rand.NewPCG(seed, 1)), users: 8, roles: 6, groups: 4, units: 7, bindings: 40}
 	if large {
-		w.users, w.roles, w.groups, w.units, w.bindings = 300, 60, 40, 70, 4000
+		w.users, w.roles, w.groups, w.units, w.bindings = 150, 40, 20, 40, 1000
 	}
 	for _, first := range []string{"users", "crm", "fin", "off"} {
 		for _, second := range []string{"a", "b", "c"} {
