@@ -13,8 +13,8 @@ var (
 	ModuleChanged = Kind{"tenant", "module", "changed"}
 	// UnitChanged is of a tenant's org tree: data contract.OrgUnit.
 	UnitChanged = Kind{"tenant", "unit", "changed"}
-	// BindingsChanged is a step of a tenant's policy: data PolicyChanged.
-	BindingsChanged = Kind{"rbac", "policy", "changed"}
+	// PolicyChanged is a step of a tenant's policy: data PolicyStep.
+	PolicyChanged = Kind{"rbac", "policy", "changed"}
 	// PermissionsDeclared says that a module's permissions changed: data
 	// PermissionsDeclaration.
 	PermissionsDeclared = Kind{"rbac", "permissions", "declared"}
@@ -129,10 +129,10 @@ type BusRefusal struct {
 	Count   int    `json:"count"`
 }
 
-// PolicyChanged is the data of BindingsChanged: the step of a tenant's policy
+// PolicyStep is the data of PolicyChanged: the step of a tenant's policy
 // from the revision before to Revision. Change says in a word what was done,
 // such as "role.created" or "bindings.changed".
-type PolicyChanged struct {
+type PolicyStep struct {
 	TenantID string                  `json:"tenant_id"`
 	Revision int64                   `json:"revision"`
 	Change   string                  `json:"change"`

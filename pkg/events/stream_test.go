@@ -69,7 +69,7 @@ func TestEveryStreamIsBounded(t *testing.T) {
 		require.Positive(t, cfg.MaxAge, name)
 		require.NotEmpty(t, cfg.Subjects, name)
 	}
-	for _, kind := range []Kind{TenantChanged, ModuleChanged, UserChanged, KeyEnded, BindingsChanged} {
+	for _, kind := range []Kind{TenantChanged, ModuleChanged, UserChanged, KeyEnded, PolicyChanged} {
 		require.Regexp(t, `^core\.events\.t\.[a-z]+\.[a-z]+\.[a-z]+$`, kind.Subject("t"))
 	}
 }

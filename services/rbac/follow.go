@@ -23,7 +23,7 @@ func (s *Service) follow(ctx context.Context, js jetstream.JetStream) (err error
 		return fmt.Errorf("rbac: %w", err)
 	}
 	s.follower, err = events.Follow(ctx, js, events.EventsStream,
-		[]string{events.BindingsChanged.Subject("*"), events.PermissionsDeclared.Subject("*")},
+		[]string{events.PolicyChanged.Subject("*"), events.PermissionsDeclared.Subject("*")},
 		func(e events.Event) {
 			if events.PermissionsDeclared.Is(e) {
 				s.app.Redeclared()
@@ -36,7 +36,7 @@ func (s *Service) follow(ctx context.Context, js jetstream.JetStream) (err error
 }
 
 // announce tells the other replicas of a step, ahead of its event.
-func (s *Service) announce(step events.PolicyChanged) {
+func (s *Service) announce(step events.PolicyStep) {
 	s.metrics.steps.WithLabelValues("own").Inc()
 	if !s.deps.NATS.IsConnected() {
 		return // buffered, it would be told late
@@ -52,7 +52,7 @@ func (s *Service) announce(step events.PolicyChanged) {
 
 // take takes in a step that this replica or another made.
 func (s *Service) take(source string, data []byte) {
-	var step events.PolicyChanged
+	var step events.PolicyStep
 	if err := json.Unmarshal(data, &step); err != nil {
 		s.deps.Telemetry.Log.Error("rbac: "+source+" not understood", "error", err)
 		return

@@ -35,7 +35,7 @@ func TestEveryCommittedChangeIsInTheTrailOnceAcrossKills(t *testing.T) {
 		clear(revisions)
 		clear(made)
 		for _, item := range trail(t, s, c, "rbac.policy.changed") {
-			var change events.PolicyChanged
+			var change events.PolicyStep
 			require.NoError(t, json.Unmarshal(item.Details, &change))
 			revisions[change.Revision]++
 			for _, c := range change.Changes {

@@ -178,12 +178,12 @@ func TestCommittedChangesArriveAsEventsAcrossAKill(t *testing.T) {
 	seen := map[string]bool{}
 	var mu sync.Mutex
 	consumer, err := js.OrderedConsumer(stack.Context(t), events.EventsStream, jetstream.OrderedConsumerConfig{
-		FilterSubjects: []string{events.BindingsChanged.Subject(c.Tenant.ID)},
+		FilterSubjects: []string{events.PolicyChanged.Subject(c.Tenant.ID)},
 	})
 	require.NoError(t, err)
 	consume, err := consumer.Consume(func(msg jetstream.Msg) {
 		e, err := events.Decode(msg.Headers(), msg.Data())
-		if err != nil || !events.BindingsChanged.Is(e) {
+		if err != nil || !events.PolicyChanged.Is(e) {
 			t.Errorf("not the event expected: %v %v", e, err)
 		}
 		mu.Lock()

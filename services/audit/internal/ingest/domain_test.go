@@ -95,7 +95,7 @@ func TestEveryDomainEventIsOneRecord(t *testing.T) {
 	}{
 		{events.TenantChanged, contract.Tenant{ID: tenant, Code: "T"}, "", "tenant.tenant.changed", tenant, ""},
 		{events.ModuleChanged, contract.Activation{TenantID: tenant, Module: "crm"}, "", "tenant.module.changed", "crm", ""},
-		{events.BindingsChanged, events.PolicyChanged{TenantID: tenant, Revision: 7}, admin, "rbac.policy.changed", tenant, admin},
+		{events.PolicyChanged, events.PolicyStep{TenantID: tenant, Revision: 7}, admin, "rbac.policy.changed", tenant, admin},
 		{events.UserChanged, contract.Member{UserID: user, TenantID: tenant}, admin, "auth.user.changed", user, admin},
 		{events.UserAdministered, events.UserChange{UserID: user, Change: "disabled"}, admin, "auth.user.administered", user, admin},
 		{events.AuthPolicyChanged, events.AuthPolicy{TenantID: tenant, Policy: "password"}, admin, "auth.policy.changed", tenant, admin},
@@ -303,7 +303,7 @@ func TestAMessageThatIsNoDomainEventIsKeptApartAndTheRestIsStored(t *testing.T) 
 		header("ce-type", "dev.buildify.auth.k%00y.created.v1"),
 		// A service that passes itself off as another: the bus holds it to its
 		// own subjects, and the subject must say what the type says.
-		header("ce-type", events.BindingsChanged.Type()),
+		header("ce-type", events.PolicyChanged.Type()),
 		header("ce-type", events.KeyEnded.Type()),
 		func(msg *nats.Msg) {
 			msg.Subject = events.KeyCreated.Subject("not-a-tenant")

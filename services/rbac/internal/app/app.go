@@ -23,7 +23,7 @@ type App struct {
 	// Committed is told that events wait in the outbox.
 	Committed func()
 	// Announce, if set, is told of each step of a policy once it is committed.
-	Announce func(events.PolicyChanged)
+	Announce func(events.PolicyStep)
 
 	catalogue atomic.Pointer[[]string] // what is declared
 }

@@ -54,7 +54,7 @@ func (a *App) change(ctx context.Context, tenant, what string,
 func (a *App) changeIn(ctx context.Context, scope, tenant, what string,
 	work func(*turn) ([]contract.PolicyChange, error),
 ) (int64, error) {
-	var step *events.PolicyChanged
+	var step *events.PolicyStep
 	var revision int64
 	err := a.DB.In(ctx, scope, func(tx pgx.Tx) (err error) {
 		step, revision, err = a.step(ctx, tx, tenant, what, work)
@@ -73,7 +73,7 @@ func (a *App) changeIn(ctx context.Context, scope, tenant, what string,
 // nothing to change.
 func (a *App) step(ctx context.Context, tx pgx.Tx, tenant, what string,
 	work func(*turn) ([]contract.PolicyChange, error),
-) (*events.PolicyChanged, int64, error) {
+) (*events.PolicyStep, int64, error) {
 	q := db.New(tx)
 	before, err := q.LockRevision(ctx, tenant)
 	if err != nil {
@@ -91,8 +91,8 @@ func (a *App) step(ctx context.Context, tx pgx.Tx, tenant, what string,
 	if !t.Fact && leftToNobody(policy, policy.Apply(t.Revision, changes)) {
 		return nil, 0, errLastAdministrator
 	}
-	step := events.PolicyChanged{TenantID: tenant, Revision: t.Revision, Change: what, Changes: changes}
-	event, err := kit.NewEvent(ctx, events.BindingsChanged, tenant, t.Revision, step)
+	step := events.PolicyStep{TenantID: tenant, Revision: t.Revision, Change: what, Changes: changes}
+	event, err := kit.NewEvent(ctx, events.PolicyChanged, tenant, t.Revision, step)
 	if err == nil {
 		err = errors.Join(q.SetRevision(ctx, db.SetRevisionParams{TenantID: tenant, Revision: t.Revision}), outbox.Add(ctx, tx, event))
 	}
@@ -105,7 +105,7 @@ func leftToNobody(before, after *decision.Policy) bool {
 }
 
 // committed lets this replica decide by a step, and tells the others.
-func (a *App) committed(step events.PolicyChanged) {
+func (a *App) committed(step events.PolicyStep) {
 	a.Engine.Step(step.TenantID, step.Revision, step.Changes)
 	if a.Announce != nil {
 		a.Announce(step)

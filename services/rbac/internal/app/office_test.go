@@ -154,7 +154,7 @@ func (o *office) revision(tenant string) int64 {
 }
 
 // steps are the events of a tenant's policy, in the order in which they wait.
-func (o *office) steps(tenant string) (steps []events.PolicyChanged) {
+func (o *office) steps(tenant string) (steps []events.PolicyStep) {
 	o.t.Helper()
 	rows, err := o.DB.Query(o.service(), "SELECT event FROM outbox ORDER BY id")
 	require.NoError(o.t, err)
@@ -163,8 +163,8 @@ func (o *office) steps(tenant string) (steps []events.PolicyChanged) {
 	for _, data := range raw {
 		var e events.Event
 		require.NoError(o.t, e.UnmarshalJSON(data))
-		var step events.PolicyChanged
-		if events.BindingsChanged.Is(e) && json.Unmarshal(e.Data(), &step) == nil && step.TenantID == tenant {
+		var step events.PolicyStep
+		if events.PolicyChanged.Is(e) && json.Unmarshal(e.Data(), &step) == nil && step.TenantID == tenant {
 			steps = append(steps, step)
 		}
 	}

@@ -23,7 +23,7 @@ func (a *App) changePlatformRole(ctx context.Context, id, what string, revision 
 	work func(*turn, db.RbacRole) ([]contract.PolicyChange, error),
 ) error {
 	for range 10 {
-		var steps []events.PolicyChanged
+		var steps []events.PolicyStep
 		err := a.DB.In(ctx, database.Everything, func(tx pgx.Tx) error {
 			present, tenants, err := lockPlatformRole(ctx, db.New(tx), id)
 			if err == nil {
@@ -33,7 +33,7 @@ func (a *App) changePlatformRole(ctx context.Context, id, what string, revision 
 				if err != nil {
 					return err
 				}
-				var step *events.PolicyChanged
+				var step *events.PolicyStep
 				step, _, err = a.step(ctx, tx, tenant, what, func(t *turn) ([]contract.PolicyChange, error) { return work(t, present) })
 				if step != nil {
 					steps = append(steps, *step)
