@@ -7,9 +7,13 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/decision"
 	"github.com/buildify/core/pkg/kit"
+	"github.com/buildify/core/pkg/kit/database"
+	"github.com/buildify/core/services/rbac/internal/store/db"
 )
 
 const (
@@ -34,9 +38,18 @@ func (a *App) Snapshot(ctx context.Context, r *contract.PolicySnapshotRequest) (
 			response.NextCursor = tenant + "|"
 			break
 		}
+		if i%chunk == 0 {
+			if err := a.catchUp(ctx, tenants[i:min(i+chunk, len(tenants))]); err != nil {
+				return nil, err
+			}
+		}
 		p, err := a.policy(ctx, tenant, r.AtLeast)
 		if err != nil {
 			return nil, err
+		}
+		if !p.Serves(module.Module) { // since a moment ago
+			part = ""
+			continue
 		}
 		for {
 			item, next, length := snapshotPart(p, part, module.Module, tenant)
@@ -56,6 +69,23 @@ func (a *App) Snapshot(ctx context.Context, r *contract.PolicySnapshotRequest) (
 		}
 	}
 	return response, nil
+}
+
+// catchUp reads anew the policies that are behind the database. Who takes a
+// snapshot believes the beats of all replicas from then on, and this one may
+// have been held up.
+func (a *App) catchUp(ctx context.Context, tenants []string) error {
+	var revisions []db.RevisionsRow
+	err := a.DB.Read(ctx, database.Everything, func(tx pgx.Tx) (err error) {
+		revisions, err = db.New(tx).Revisions(ctx, tenants)
+		return err
+	})
+	for _, row := range revisions {
+		if _, ok := a.held(row.TenantID, row.Revision); err == nil && !ok {
+			_, err = a.Load(ctx, row.TenantID)
+		}
+	}
+	return err
 }
 
 // snapshotPart is a part that fits a page, and how long it is.
