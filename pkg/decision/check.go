@@ -19,16 +19,23 @@ type ask struct {
 
 // Check decides a question.
 func (p *Policy) Check(q Question, now Clock) bool {
-	a := ask{Question: q, now: now}
-	if !p.active || !p.prepare(&a) {
-		return false
-	}
+	allowed, _ := p.Decide(&q, now)
+	return allowed
+}
+
+// Decide is Check that tells as well what Knows does of the question's user. It
+// does not keep q.
+func (p *Policy) Decide(q *Question, now Clock) (allowed, known bool) {
 	u, ok := parseID(q.User)
 	if !ok {
-		return false
+		return false, false
 	}
 	h := p.holder(u)
-	return h != nil && p.allows(h, &a)
+	if h == nil {
+		return false, false
+	}
+	a := ask{Question: *q, now: now}
+	return p.active && p.prepare(&a) && p.allows(h, &a), true
 }
 
 // prepare reports whether the permission can be held at all.

@@ -32,6 +32,36 @@ func Example() {
 	slog.Error("stopped", "error", server.ListenAndServe())
 }
 
+// Decisions are made in this process; GET /healthz tells whether they are.
+func ExampleWithLocalDecisions() {
+	ctx := context.Background()
+	client, err := sdk.NewFromEnv(ctx, sdk.WithLogger(slog.Default()),
+		sdk.WithLocalDecisions(sdk.LocalDecisions{MaxStaleness: 2 * time.Second}))
+	if err != nil {
+		slog.Error("no core", "error", err)
+		return
+	}
+	defer client.Close()
+
+	accounts := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, _ := sdk.UserFrom(r.Context())
+		write, err := client.Decide(r.Context(), user.ID, "financial:accounts:write", sdk.InTenant(user.TenantID))
+		if err != nil {
+			sdk.WriteProblem(w, err)
+			return
+		}
+		fmt.Fprintf(w, "accounts of %s; may change them: %t (decided locally: %t, at revision %d)\n",
+			user.TenantCode, write.Allowed, write.Local, write.Revision)
+	})
+	http.Handle("GET /accounts", sdk.RequireUser(client)(sdk.RequirePermission("financial:accounts:read")(accounts)))
+	http.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		local := client.LocalState()
+		fmt.Fprintf(w, "local decisions: %t, about %d tenants; last trouble: %v\n", local.Fresh, local.Tenants, local.Trouble)
+	})
+	server := &http.Server{Addr: "127.0.0.1:8090", ReadHeaderTimeout: 5 * time.Second}
+	slog.Error("stopped", "error", server.ListenAndServe())
+}
+
 func ExampleClient_LogAudit() {
 	var client *sdk.Client // from sdk.New
 

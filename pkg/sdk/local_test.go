@@ -73,19 +73,19 @@ func deciding(t testing.TB, changes ...contract.PolicyChange) (*sdk.Client, *fol
 		body, err := json.Marshal(out)
 		return string(body), err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
+	running, stop := context.WithCancel(context.Background())
 	beating := make(chan struct{})
 	go func() {
 		defer close(beating)
-		f.core.BeatEvery(ctx, 50*time.Millisecond)
+		f.core.BeatEvery(running, 50*time.Millisecond)
 	}()
 	c := sdk.NewWithTransport(f, "financial", sdk.WithLocalDecisions(sdk.LocalDecisions{MaxStaleness: time.Minute}))
 	t.Cleanup(func() {
-		cancel()
+		stop()
 		<-beating
 		require.NoError(t, c.Close())
 	})
-	ctx, cancel = context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	require.NoError(t, c.AwaitLocal(ctx))
 	return c, f

@@ -21,15 +21,16 @@ import (
 const (
 	// connectPatience bounds the first connect.
 	connectPatience = 10 * time.Second
-	// refusals is how often in a row the server must refuse the key before New
-	// believes it: it also refuses while the service that knows keys starts.
+	// refusals is how often in a row the server must refuse the key before it is
+	// believed: it also refuses while the service that knows keys is away, as
+	// after its own restart.
 	refusals = 3
 )
 
 // state is what the connection's callbacks know.
 type state struct {
 	log     *slog.Logger
-	refused atomic.Bool // the last word of the server on the key
+	refused atomic.Int32 // how often in a row the server refused the key
 }
 
 var violation = regexp.MustCompile(`(?i)(publish|subscription) to "([^"]+)"`)
@@ -53,11 +54,11 @@ func (t *Transport) options(key contract.APIKey) []nats.Option {
 			log.Warn("bus disconnected", "error", err)
 		}),
 		nats.ReconnectErrHandler(func(_ *nats.Conn, err error) {
-			t.state.refused.Store(false)
+			t.state.refused.Store(0)
 			log.Warn("bus not reached", "error", err)
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
-			t.state.refused.Store(false)
+			t.state.refused.Store(0)
 			log.Info("bus reconnected", "server", nc.ConnectedServerName())
 		}),
 		nats.LameDuckModeHandler(func(nc *nats.Conn) {
@@ -82,7 +83,7 @@ func (t *Transport) asynchronous(log *slog.Logger, err error) {
 			}
 		}
 	case errors.Is(err, nats.ErrAuthorization), errors.Is(err, nats.ErrAuthRevoked):
-		t.state.refused.Store(true)
+		t.state.refused.Add(1)
 	case errors.Is(err, nats.ErrAuthExpired):
 		log.Info("bus credentials end; connecting anew") // each connection gets new ones for the same key
 		return

@@ -128,7 +128,7 @@ func (t *Transport) away(spec *contract.Spec) error {
 	switch {
 	case t.nats.IsClosed():
 		return fault.Closed(spec)
-	case t.state.refused.Load():
+	case t.state.refused.Load() >= refusals:
 		return fault.KeyRefused()
 	}
 	return fault.Unreachable(spec, nats.ErrDisconnected)

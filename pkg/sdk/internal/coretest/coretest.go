@@ -22,10 +22,9 @@ type Core struct {
 	Module string
 	// Skew is how far its clock is ahead of the machine's.
 	Skew time.Duration
-	// PageSize is how many changes a page of a snapshot holds; 0 is all.
-	PageSize int
 
 	mu        sync.Mutex
+	pageSize  int
 	tenants   map[string]*tenant
 	listeners map[int]func(tenant string, message []byte)
 	next      int
@@ -46,6 +45,13 @@ type version struct {
 // New returns a core without tenants.
 func New(module string) *Core {
 	return &Core{Module: module, tenants: map[string]*tenant{}, listeners: map[int]func(string, []byte){}}
+}
+
+// SetPageSize says how many changes a page of a snapshot holds; 0 is all.
+func (c *Core) SetPageSize(changes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pageSize = changes
 }
 
 // Now is the core's clock.
@@ -222,7 +228,7 @@ func (c *Core) Snapshot(_ context.Context, r *contract.PolicySnapshotRequest) (*
 		Feed: []string{contract.FeedSubject(c.Module, "*"), contract.FeedSubject(c.Module, contract.FeedBeats)}, Now: c.Now(),
 	}
 	id, cursor, _ := strings.Cut(r.Cursor, "/")
-	room := c.PageSize
+	room := c.pageSize
 	for _, name := range slices.Sorted(maps.Keys(c.tenants)) {
 		t := c.tenants[name]
 		if name < id || r.TenantID != "" && name != string(r.TenantID) || !t.visible {
@@ -231,7 +237,7 @@ func (c *Core) Snapshot(_ context.Context, r *contract.PolicySnapshotRequest) (*
 		if name != id {
 			cursor = ""
 		}
-		if c.PageSize > 0 && room == 0 {
+		if c.pageSize > 0 && room == 0 {
 			answer.NextCursor = name + "/"
 			break
 		}

@@ -34,7 +34,7 @@ var (
 // all of the module's permissions. It beats until the test ends.
 func NewCore(t *testing.T) *coretest.Core {
 	core := coretest.New(Module)
-	core.PageSize = 3
+	core.SetPageSize(3)
 	without := coretest.Grant(1) // user 1 is known, whatever else is revoked
 	without.Binding.ID, without.Binding.RoleID = coretest.Binding(1000), coretest.Role(2)
 	core.Commit(one, append(core.Basics(Module+":**"), coretest.Grant(1), without)...)

@@ -10,12 +10,19 @@ import (
 	"github.com/buildify/core/pkg/contract"
 )
 
-// maxWanted is how many tenants are taken one by one; with more the snapshot of
-// all is taken anew.
-const maxWanted = 100
+const (
+	// maxWanted is how many tenants are taken one by one; with more the snapshot
+	// of all is taken anew.
+	maxWanted = 100
+	// repeated is less than the three seconds for which the core repeats, at
+	// each beat, what changed. When beats are further apart, it may have been
+	// told and lost on the way together with the beats.
+	repeated = 2500 * time.Millisecond
+)
 
 var (
 	errStale  = errors.New("the feed brings no beats that are fresh enough")
+	errMissed = errors.New("beats of the feed are missing, and perhaps changes")
 	errBehind = errors.New("too many tenants have missed steps")
 )
 
@@ -88,8 +95,11 @@ func (r *Replica) publish() {
 
 // beaten takes a beat.
 func (r *Replica) beaten(asOf, now time.Time) error {
-	if r.beat.IsZero() {
+	switch {
+	case r.beat.IsZero():
 		r.nudge()
+	case asOf.Sub(r.asOf) > repeated:
+		return errMissed
 	}
 	r.asOf, r.beat = asOf, now
 	if r.complete {
@@ -127,6 +137,9 @@ func (r *Replica) judge(now time.Time) {
 	r.lease.Store(&lease{until: now.Sub(r.epoch) + left, wall: now.UnixNano() + int64(left)})
 	if !r.state.Fresh {
 		r.state.Fresh, r.state.Since = true, now
+		if errors.Is(r.state.Trouble, errStarting) {
+			r.state.Trouble = nil
+		}
 		close(r.fresh)
 		r.cfg.Log.Info("local decisions are on", "tenants", len(r.tenants))
 	}

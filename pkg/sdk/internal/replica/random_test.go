@@ -21,7 +21,7 @@ func TestNoDecisionIsWrongOrOlderThanTheBound(t *testing.T) {
 	for seed := range uint64(8) {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			onStage(t, func(s *stage) {
-				s.core.PageSize = []int{0, 3, 10, 50}[seed%4]
+				s.core.SetPageSize([]int{0, 3, 10, 50}[seed%4])
 				local, asked := s.storm(rand.New(rand.NewPCG(seed, 1)), 5*time.Minute)
 				t.Log("local:", local, "asked:", asked)
 				require.Greater(t, local, 100)

@@ -47,7 +47,7 @@ type State struct {
 	Trouble error
 }
 
-// errStarting is the trouble before the first session.
+// errStarting is the trouble until it is fresh for the first time.
 var errStarting = errors.New("the first snapshot is not in yet")
 
 // Replica is safe for concurrent use.

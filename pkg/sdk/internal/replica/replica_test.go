@@ -196,7 +196,7 @@ func TestPagesOfDifferentRevisionsBecomeOnePolicy(t *testing.T) {
 		for user := 2; user < 60; user++ {
 			s.core.Commit(one, coretest.Grant(user))
 		}
-		s.core.PageSize = 7
+		s.core.SetPageSize(7)
 		s.link.set(func() { s.link.delay = func() time.Duration { return 10 * time.Millisecond } })
 		s.link.sever(false)
 		for user := 60; !s.State().Fresh; user++ { // while the pages are taken
@@ -229,6 +229,22 @@ func TestItsAgeNeverExceedsTheBound(t *testing.T) {
 		assert.Equal(t, "yes", s.may(one, 1))
 		time.Sleep(101 * time.Millisecond)
 		assert.Equal(t, "ask", s.may(one, 1))
+	})
+}
+
+// A bus that was parted for some seconds brings beats again, and nothing of what
+// it lost.
+func TestWhenBeatsWereMissedEverythingIsTakenAnew(t *testing.T) {
+	onStage(t, func(s *stage) {
+		s.await()
+		s.link.set(func() { s.link.drop = func(string, []byte) bool { return true } })
+		s.core.Change(one, coretest.Revoke(1))
+		time.Sleep(5 * time.Second)
+		s.link.set(func() { s.link.drop = nil })
+		for s.may(one, 1) == "ask" {
+			time.Sleep(10 * time.Millisecond)
+		}
+		assert.Equal(t, "no", s.may(one, 1))
 	})
 }
 
@@ -326,6 +342,21 @@ func TestWhoIsRefusedAsksAndSaysSoOnce(t *testing.T) {
 		assert.Less(t, len(s.core.Asked()), 12)
 		s.core.Refuse(nil)
 		time.Sleep(6 * time.Minute)
+		assert.Equal(t, "yes", s.may(one, 1))
+	})
+}
+
+// A bus that was restarted refuses every key until the service that knows keys
+// is back on it.
+func TestAKeyThatIsRefusedForAMomentIsTriedAgainSoon(t *testing.T) {
+	onStage(t, func(s *stage) {
+		s.await()
+		s.core.Refuse(contract.Errorf(contract.Unauthenticated, "the API key was refused"))
+		s.link.sever(false)
+		time.Sleep(time.Minute)
+		assert.Equal(t, "ask", s.may(one, 1))
+		s.core.Refuse(nil)
+		time.Sleep(2 * longestPause)
 		assert.Equal(t, "yes", s.may(one, 1))
 	})
 }

@@ -18,8 +18,9 @@ const (
 	// The pauses between sessions, of which half is random.
 	shortestPause = 50 * time.Millisecond
 	longestPause  = 10 * time.Second
-	// refusedPause is the pause after the core refused: nothing but a new grant
-	// mends that.
+	// refusedPause is the pause after the core refused what the key does not
+	// grant. A key that is refused itself is tried again as after other troubles:
+	// a core that is being restarted may not know it yet.
 	refusedPause = 5 * time.Minute
 	// tick is how often a session looks around.
 	tick = 250 * time.Millisecond
@@ -44,7 +45,7 @@ func (r *Replica) run(ctx context.Context) {
 			pause = shortestPause
 		}
 		wait := pause
-		if refused(err) {
+		if errors.Is(err, &contract.Error{Code: contract.PermissionDenied}) {
 			wait = refusedPause
 		}
 		timer := time.NewTimer(wait/2 + rand.N(wait/2)) //nolint:gosec // jitter is no secret
