@@ -3,9 +3,7 @@ package decision_test
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"runtime"
-	"runtime/pprof"
 	"strings"
 	"testing"
 	"time"
@@ -245,11 +243,6 @@ func BenchmarkLoad(b *testing.B) {
 			b.StopTimer()
 		}
 		after := inUse()
-		if name := os.Getenv("HEAP"); name != "" {
-			f, _ := os.Create(name)
-			pprof.WriteHeapProfile(f)
-			f.Close()
-		}
 		b.ReportMetric(float64(after-before)/1e6, "MB")
 		b.ReportMetric(float64(after-before)/1e6, "B/user")
 		b.ReportMetric(spent.Seconds(), "s/load")

@@ -144,7 +144,6 @@ func TestEqualRolesAreSharedAndForgotten(t *testing.T) { //nolint:paralleltest /
 		t.Errorf("%d roles more", n-before)
 	}
 	runtime.KeepAlive(held)
-	held = nil
 	deadline := time.Now().Add(10 * time.Second)
 	for decision.Compiled() > before && time.Now().Before(deadline) {
 		runtime.GC() // clean-ups run some time after
