@@ -62,6 +62,12 @@ standalone: setup ## Build and vet every module, and test pkg/*, with GOWORK=off
 bench: setup ## Measure the core against the bare libraries it stands on; figures go to build/bench.json
 	go run ./tests/bench --output build/bench.json
 
+# Long runs: make soak SOAK=1h; again as it was: make soak SOAK_SEED=…
+SOAK ?= 5m
+.PHONY: soak
+soak: setup ## Decide under random changes while everything breaks, beside a naive evaluator, for SOAK=5m
+	SOAK=$(SOAK) go test -v -count=1 -timeout 0 -run TestSoak ./tests/soak
+
 .PHONY: build
 build: ## Build build/buildify
 	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o build/buildify ./cmd/buildify

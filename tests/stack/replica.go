@@ -5,6 +5,7 @@ import (
 	"slices"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // Replica starts one more process of a service that runs already.
@@ -15,6 +16,17 @@ func (s *Stack) Replica(t testing.TB, service string) *Process {
 	p.Start()
 	t.Cleanup(p.Stop)
 	return p
+}
+
+// Terminate ends the process with SIGTERM, as Stop does, while other things are
+// broken too: it need not exit cleanly.
+func (p *Process) Terminate() {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM) // already gone is as good
+	select {
+	case <-p.exited:
+	case <-time.After(Timeout):
+		p.Kill()
+	}
 }
 
 // Freeze stops the process where it is until Thaw, as a machine that is
