@@ -15,9 +15,14 @@ const (
 	interval = 250 * time.Millisecond
 	// patience is what a step that was committed has left to come by itself.
 	patience = 50 * time.Millisecond
-	// pollTimeout bounds one round, and flushTimeout what it tells.
-	pollTimeout  = 10 * time.Second
+	// askTimeout bounds a question, loadTimeout what follows from its answer, and
+	// flushTimeout what is told.
+	askTimeout   = 2 * time.Second
+	loadTimeout  = 10 * time.Second
 	flushTimeout = time.Second
+	// heldUp is after how long without an answer, good or bad, this replica must
+	// have been frozen or starved, and may be behind.
+	heldUp = 2 * askTimeout
 	// unheard is how long modules wait for a beat before they take everything
 	// anew, with a margin. What changed within it before a replica started is
 	// repeated: one that was killed may not have told it.
@@ -64,24 +69,13 @@ func (s *Service) pollAll(ctx context.Context) {
 // tenants that changed since modules were last told, and shortly before. One that failed is made up for
 // by the next that does not.
 func (s *Service) poll(ctx context.Context) (recent []string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
-	defer cancel()
-	var rows []db.ChangedRevisionsRow
-	var now time.Time
-	err = s.deps.DB.Read(ctx, database.Everything, func(tx pgx.Tx) (err error) {
-		q := db.New(tx)
-		if now, err = q.Clock(ctx); err != nil {
-			return err
-		}
-		if now.Before(s.polled) { // the clock of another server, perhaps
-			s.polled, s.told = now, now.Add(-unheard)
-		}
-		rows, err = q.ChangedRevisions(ctx, db.ChangedRevisionsParams{Known: s.polled, Told: s.told})
-		return err
-	})
+	rows, now, err := s.ask(ctx)
+	s.asked.Store(time.Now().UnixNano())
 	if err != nil {
 		return nil, err
 	}
+	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
+	defer cancel()
 	soon, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for _, row := range rows {
@@ -103,6 +97,28 @@ func (s *Service) poll(ctx context.Context) (recent []string, err error) {
 	s.polled = now
 	return recent, nil
 }
+
+// ask asks what changed, and for the database's clock before that.
+func (s *Service) ask(ctx context.Context) (rows []db.ChangedRevisionsRow, now time.Time, err error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	err = s.deps.DB.Read(ctx, database.Everything, func(tx pgx.Tx) (err error) {
+		q := db.New(tx)
+		if now, err = q.Clock(ctx); err != nil {
+			return err
+		}
+		if now.Before(s.polled) { // the clock of another server, perhaps
+			s.polled, s.told = now, now.Add(-unheard)
+		}
+		rows, err = q.ChangedRevisions(ctx, db.ChangedRevisionsParams{Known: s.polled, Told: s.told})
+		return err
+	})
+	return rows, now, err
+}
+
+// heldUp reports whether the database was not asked for so long that this
+// replica was frozen or starved.
+func (s *Service) heldUp() bool { return time.Now().UnixNano()-s.asked.Load() > int64(heldUp) }
 
 // evict drops the policies that nobody asked about for longest, beyond those
 // that are to be kept.

@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -61,6 +62,7 @@ type Service struct {
 	// By the database's clock: everything before polled is known here, and
 	// everything before told has been told to modules.
 	polled, told time.Time
+	asked        atomic.Int64 // when the database was, in nanoseconds since 1970
 
 	stop context.CancelFunc
 	done sync.WaitGroup
@@ -71,7 +73,7 @@ func New(deps kit.Deps, cfg Config) *Service {
 	d := directory.New(deps.Telemetry.Log)
 	s := &Service{deps: deps, cfg: cfg, directory: d, states: newStates()}
 	s.app = &app.App{
-		DB: deps.DB, Directory: d, Engine: decision.NewEngine(), Log: deps.Telemetry.Log, Announce: s.announce,
+		DB: deps.DB, Directory: d, Engine: decision.NewEngine(), Log: deps.Telemetry.Log, Announce: s.announce, HeldUp: s.heldUp,
 	}
 	s.app.Engine.OnApplied(s.applied)
 	s.metrics = newMetrics(deps.Telemetry.Metrics, s.app.Engine)

@@ -11,6 +11,7 @@ import (
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/decision"
 	"github.com/buildify/core/pkg/kit"
+	"github.com/buildify/core/pkg/kit/natsconn"
 )
 
 func TestAChangeIsDecidedByEveryReplica(t *testing.T) {
@@ -424,4 +425,26 @@ func counted(t testing.TB, c prometheus.Counter) float64 {
 	families, err := r.Gather()
 	require.NoError(t, err)
 	return families[0].GetMetric()[0].GetCounter().GetValue()
+}
+
+// A replica that was frozen finds out before it decides.
+func TestAReplicaThatWasHeldUpAsksBeforeItDecides(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	one := w.replica(Config{})
+	user, role := w.seenUser(one), w.role(one, "crm:deals:read")
+	b := w.bind(one, user, role)
+	one.stop() // from here on, nobody polls
+	one.done.Wait()
+	w.sql(`WITH r AS (UPDATE rbac.revisions SET revision = revision + 1, changed_at = clock_timestamp() WHERE tenant_id = $1)
+		DELETE FROM rbac.bindings WHERE id = $2`, w.tenant, b.ID)
+	ask := func() bool {
+		answer, err := kit.Call(bounded(t), kit.NewClient(w.connect(natsconn.Tenant), w.telemetry()), contract.CheckPermission,
+			&contract.CheckRequest{UserID: contract.ID(user), Permission: "crm:deals:read"})
+		require.NoError(t, err)
+		return answer.Allowed
+	}
+	require.True(t, ask(), "the test would show nothing")
+	one.asked.Store(time.Now().Add(-time.Minute).UnixNano())
+	require.False(t, ask())
 }

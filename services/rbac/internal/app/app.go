@@ -24,6 +24,8 @@ type App struct {
 	Committed func()
 	// Announce, if set, is told of each step of a policy once it is committed.
 	Announce func(events.PolicyStep)
+	// HeldUp, if set, reports whether Engine may be behind without knowing.
+	HeldUp func() bool
 
 	catalogue atomic.Pointer[[]string] // what is declared
 }

@@ -12,17 +12,25 @@ import (
 // wait bounds how long a question waits for the revision that it asks for.
 const wait = time.Second
 
-// held is a tenant's policy if the engine holds it at that revision or later.
+// held is a tenant's policy if the engine holds it at that revision or later,
+// and can be relied on.
 func (a *App) held(tenant string, atLeast int64) (*decision.Policy, bool) {
 	p := a.Engine.Policy(tenant)
-	return p, p != nil && p.Revision() >= atLeast
+	return p, p != nil && p.Revision() >= atLeast && !a.heldUp()
 }
+
+func (a *App) heldUp() bool { return a.HeldUp != nil && a.HeldUp() }
 
 // policy is a tenant's policy at revision atLeast or later, waited for, or else
 // read from the database; conflict when there is no such revision in time.
 func (a *App) policy(ctx context.Context, tenant string, atLeast int64) (*decision.Policy, error) {
 	if p, ok := a.held(tenant, atLeast); ok {
 		return p, nil
+	}
+	if a.heldUp() {
+		if err := a.catchUp(ctx, []string{tenant}); err != nil {
+			return nil, err
+		}
 	}
 	if a.Engine.Policy(tenant) != nil {
 		soon, cancel := context.WithTimeout(ctx, wait)

@@ -81,7 +81,7 @@ func (a *App) catchUp(ctx context.Context, tenants []string) error {
 		return err
 	})
 	for _, row := range revisions {
-		if _, ok := a.held(row.TenantID, row.Revision); err == nil && !ok {
+		if p := a.Engine.Policy(row.TenantID); err == nil && (p == nil || p.Revision() < row.Revision) {
 			_, err = a.Load(ctx, row.TenantID)
 		}
 	}
