@@ -5,10 +5,12 @@ go 1.26.0
 require (
 	github.com/buildify/core/cmd/buildify v0.1.0
 	github.com/buildify/core/pkg/contract v0.1.0
+	github.com/buildify/core/pkg/decision v0.1.0
 	github.com/buildify/core/pkg/events v0.1.0
 	github.com/buildify/core/pkg/kit v0.1.0
 	github.com/buildify/core/pkg/sdk v0.1.0
 	github.com/buildify/core/services/auth v0.1.0
+	github.com/casbin/casbin/v2 v2.135.0
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
 	github.com/danielgtaylor/huma/v2 v2.37.2
@@ -29,12 +31,10 @@ require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/bmatcuk/doublestar/v4 v4.6.1 // indirect
 	github.com/buildify/core v0.1.0 // indirect
-	github.com/buildify/core/pkg/decision v0.1.0 // indirect
 	github.com/buildify/core/services/audit v0.1.0 // indirect
 	github.com/buildify/core/services/httpbridge v0.1.0 // indirect
 	github.com/buildify/core/services/rbac v0.1.0 // indirect
 	github.com/buildify/core/services/tenant v0.1.0 // indirect
-	github.com/casbin/casbin/v2 v2.135.0 // indirect
 	github.com/casbin/govaluate v1.3.0 // indirect
 	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect

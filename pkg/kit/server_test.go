@@ -115,6 +115,17 @@ func TestAFastHandlerThatDeclinesIsFollowedByTheHandler(t *testing.T) {
 	require.Equal(t, contract.NotFound, code(t, err))
 }
 
+func TestALargeRequestIsAnsweredApartFromTheFastOnes(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	fast := operation("tenant.fast", contract.Internal)
+	require.NoError(t, HandleFast(s.Server, fast, fastEcho, nil))
+	text := strings.Repeat("a", 5*maxFastBody)
+	answer, err := Call(bounded(t), s.client, fast, &ask{text})
+	require.NoError(t, err)
+	require.Equal(t, text, answer.Text)
+}
+
 func TestBeyondItsLimitTheServerSheds(t *testing.T) {
 	t.Parallel()
 	s, g := serve(t, func(cfg *ServerConfig) { cfg.Concurrency = 2 }), newGate()

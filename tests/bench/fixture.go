@@ -39,8 +39,9 @@ const (
 
 // question is a check and its right answer.
 type question struct {
-	body    []byte
-	allowed bool
+	user, permission string
+	body             []byte
+	allowed          bool
 }
 
 // fixture is the core under measurement with what it stands on beside it.
@@ -52,8 +53,11 @@ type fixture struct {
 	token     string
 	email     string
 	tenant    string
+	dir       string
 	database  string
 	questions []question
+	granted   map[string][]map[string]bool // by user: the codes of each of their roles
+	codes     []string
 	module    []*nats.Conn // callers' connections to the core's bus
 	echo      []*nats.Conn // callers' connections to a bare server
 	http      httpTargets
@@ -80,36 +84,45 @@ func (f *fixture) stop() {
 	}
 }
 
-// startCore runs the core as `buildify dev` does, over TCP, with everything
-// on, upon a database that already holds the policy.
+// startCore runs the core upon a database that already holds the policy.
 func (f *fixture) startCore(ctx context.Context) error {
-	dir, err := os.MkdirTemp("", "buildify-bench-")
-	if err != nil {
+	if err := f.startDatabase(ctx); err != nil {
 		return err
 	}
+	if err := f.fill(ctx, f.database); err != nil {
+		return err
+	}
+	return f.startPlatform(ctx)
+}
+
+// startDatabase runs PostgreSQL with the schema.
+func (f *fixture) startDatabase(ctx context.Context) (err error) {
+	if f.dir, err = os.MkdirTemp("", "buildify-bench-"); err != nil {
+		return err
+	}
+	data := filepath.Join(f.dir, "postgres")
 	f.stack.Push("data", func(ctx context.Context) error {
-		return errors.Join(pgserver.Remove(ctx, filepath.Join(dir, "postgres")), os.RemoveAll(dir))
+		return errors.Join(pgserver.Remove(ctx, data), os.RemoveAll(f.dir))
 	})
-	postgres, err := pgserver.Start(ctx, pgserver.Config{Dir: filepath.Join(dir, "postgres")})
+	postgres, err := pgserver.Start(ctx, pgserver.Config{Dir: data})
 	if err != nil {
 		return err
 	}
 	f.stack.Push("postgres", postgres.Stop)
-	url := postgres.URL("", "")
-	f.database = url
-	if err := database.Migrate(ctx, url, nil); err != nil {
-		return err
-	}
-	if err := f.fill(ctx, url); err != nil {
-		return err
-	}
-	logs, err := os.Create(filepath.Join(dir, "buildify.log"))
+	f.database = postgres.URL("", "")
+	return database.Migrate(ctx, f.database, nil)
+}
+
+// startPlatform runs the core as `buildify dev` does, over TCP, with everything
+// on.
+func (f *fixture) startPlatform(ctx context.Context) error {
+	logs, err := os.Create(filepath.Join(f.dir, "buildify.log"))
 	if err != nil {
 		return err
 	}
 	f.core, err = platform.Start(ctx, platform.Config{
-		HTTP: "127.0.0.1:0", NATS: "127.0.0.1:0", Ops: "127.0.0.1:0", Data: dir,
-		DatabaseURL: url, Logs: logs, LogLevel: slog.LevelInfo, TraceSample: 0.05,
+		HTTP: "127.0.0.1:0", NATS: "127.0.0.1:0", Ops: "127.0.0.1:0", Data: f.dir,
+		DatabaseURL: f.database, Logs: logs, LogLevel: slog.LevelInfo, TraceSample: 0.05,
 	})
 	if err == nil {
 		f.stack.Push("core", func(context.Context) error { return f.core.Stop() })
@@ -130,18 +143,23 @@ func (f *fixture) fill(ctx context.Context, url string) error {
 	for i := range codes {
 		codes[i] = fmt.Sprintf("%s:entity%d:read", module, i)
 	}
+	f.codes, f.granted = codes, map[string][]map[string]bool{}
 	batch := &pgx.Batch{}
 	batch.Queue("INSERT INTO tenant.tenants (id, code, name) VALUES ($1, 'BENCH', 'Benchmark')", f.tenant)
 	batch.Queue("INSERT INTO tenant.activations (tenant_id, module, enabled) VALUES ($1, $2, true)", f.tenant, module)
-	batch.Queue("INSERT INTO rbac.revisions VALUES ($1, 1)", f.tenant)
-	granted := make([]map[string]bool, roles)
+	batch.Queue("INSERT INTO rbac.tenants SELECT id, is_active, revision FROM tenant.tenants WHERE id = $1", f.tenant)
+	batch.Queue("INSERT INTO rbac.modules SELECT tenant_id, module, enabled, revision FROM tenant.activations WHERE tenant_id = $1", f.tenant)
+	batch.Queue("INSERT INTO rbac.revisions (tenant_id, revision) VALUES ($1, 1)", f.tenant)
+	granted, ids := make([]map[string]bool, roles), make([]string, roles)
 	for i := range roles {
+		ids[i] = uuid.NewString()
 		granted[i] = map[string]bool{}
 		var held []string
 		for _, j := range random.Perm(permissions)[:permissionsOfRole] {
 			held, granted[i][codes[j]] = append(held, codes[j]), true
 		}
-		batch.Queue("INSERT INTO rbac.roles VALUES ($1, $2, $3)", f.tenant, fmt.Sprintf("role%d", i), held)
+		batch.Queue("INSERT INTO rbac.roles (id, tenant_id, name, permissions, revision) VALUES ($1, $2, $3, $4, 1)",
+			ids[i], f.tenant, fmt.Sprintf("role%d", i), held)
 	}
 	for i := range users {
 		user := uuid.NewString()
@@ -149,27 +167,43 @@ func (f *fixture) fill(ctx context.Context, url string) error {
 			user, f.tenant, fmt.Sprintf("user%d@bench.example", i))
 		own := random.Perm(roles)[:rolesOfUser]
 		for _, r := range own {
-			batch.Queue("INSERT INTO rbac.bindings VALUES ($1, $2, $3)", f.tenant, user, fmt.Sprintf("role%d", r))
+			batch.Queue("INSERT INTO rbac.bindings (id, tenant_id, user_id, role_id, revision) VALUES ($1, $2, $3, $4, 1)",
+				uuid.NewString(), f.tenant, user, ids[r])
 		}
-		f.ask(random, user, codes, func(code string) bool { return granted[own[0]][code] || granted[own[1]][code] })
+		for _, r := range own {
+			f.granted[user] = append(f.granted[user], granted[r])
+		}
+		f.ask(random, user)
 	}
 	return conn.SendBatch(ctx, batch).Close()
 }
 
 // ask adds questions about a user, allowed and denied in turn.
-func (f *fixture) ask(random *rand.Rand, user string, codes []string, holds func(string) bool) {
+func (f *fixture) ask(random *rand.Rand, user string) {
 	for want, left := true, questions/users+1; left > 0; {
-		code := codes[random.IntN(len(codes))]
-		if holds(code) != want {
+		q := f.question(user, f.codes[random.IntN(len(f.codes))])
+		if q.allowed != want {
 			continue
 		}
-		f.questions = append(f.questions, question{
-			body:    fmt.Appendf(nil, `{"user_id":%q,"permission":%q}`, user, code),
-			allowed: want,
-		})
+		f.questions = append(f.questions, q)
 		want = !want
 		left--
 	}
+}
+
+func (f *fixture) question(user, code string) question {
+	return question{
+		user: user, permission: code, body: fmt.Appendf(nil, `{"user_id":%q,"permission":%q}`, user, code),
+		allowed: slices.ContainsFunc(f.granted[user], func(role map[string]bool) bool { return role[code] }),
+	}
+}
+
+// questionsOf is a batch of questions about a user.
+func (f *fixture) questionsOf(user string) (all []question) {
+	for _, code := range f.codes[:checksOfBatch] {
+		all = append(all, f.question(user, code))
+	}
+	return all
 }
 
 // prepareModule gets the module its key, a person a token, and the module its
@@ -190,15 +224,17 @@ func (f *fixture) prepareModule(ctx context.Context) error {
 		return err
 	}
 	f.token = in.AccessToken
-	f.module, err = f.connect(f.core.NATSURL, nats.Token(f.key), nats.CustomInboxPrefix(natsconn.InboxPrefix(f.keyID)))
+	f.module, err = f.connect(ctx, f.core.NATSURL, nats.Token(f.key), nats.CustomInboxPrefix(natsconn.InboxPrefix(f.keyID)))
 	return err
 }
 
 // connect makes a connection for each caller.
-func (f *fixture) connect(url string, options ...nats.Option) ([]*nats.Conn, error) {
+func (f *fixture) connect(ctx context.Context, url string, options ...nats.Option) ([]*nats.Conn, error) {
 	all := make([]*nats.Conn, slices.Max(callers))
 	for i := range all {
-		nc, err := nats.Connect(url, options...)
+		var nc *nats.Conn
+		var err error
+		asCaller(ctx, func(context.Context) { nc, err = nats.Connect(url, options...) })
 		if err != nil {
 			return nil, err
 		}
@@ -210,7 +246,7 @@ func (f *fixture) connect(url string, options ...nats.Option) ([]*nats.Conn, err
 
 // startEcho runs a bare nats-server and a responder that reads and writes
 // JSON and does nothing else.
-func (f *fixture) startEcho(context.Context) error {
+func (f *fixture) startEcho(ctx context.Context) error {
 	bare, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, NoSigs: true, NoLog: true})
 	if err != nil {
 		return err
@@ -225,7 +261,7 @@ func (f *fixture) startEcho(context.Context) error {
 		return err
 	}
 	f.stack.Push("echo responder", func(context.Context) error { responder.Close(); return nil })
-	for subject, answer := range map[string]func([]byte) []byte{"echo": echo, "echo.token": f.echoToken} {
+	for subject, answer := range map[string]func([]byte) []byte{"echo": echo, "echo.token": f.echoToken, "echo.batch": echoBatch} {
 		if _, err := responder.Subscribe(subject, func(msg *nats.Msg) { _ = msg.Respond(answer(msg.Data)) }); err != nil {
 			return err
 		}
@@ -233,6 +269,6 @@ func (f *fixture) startEcho(context.Context) error {
 	if err := responder.Flush(); err != nil {
 		return err
 	}
-	f.echo, err = f.connect(bare.ClientURL())
+	f.echo, err = f.connect(ctx, bare.ClientURL())
 	return err
 }

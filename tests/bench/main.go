@@ -25,6 +25,7 @@ type Figure struct {
 	Ops     float64 `json:"ops_per_s"`
 	P50     float64 `json:"p50_us"`
 	P99     float64 `json:"p99_us"`
+	CPU     float64 `json:"cpu_us"` // of the whole process, callers included
 	Limit   string  `json:"limit"`
 	Ratio   float64 `json:"ratio"`
 }
@@ -44,14 +45,21 @@ func main() {
 	output := flag.String("output", "build/bench.json", "file to write the figures to")
 	rounds := flag.Int("rounds", 5, "interleaved rounds, of which the median counts")
 	length := flag.Duration("length", time.Second, "length of one measurement")
-	only := flag.String("only", "", "measure only the target of this name, with 32 callers, or identity, and write no figures")
+	only := flag.String("only", "", "measure only the target of this name, with 32 callers, or identity, decisions, of those local or propagation, or growth, and write no figures")
 	profile := flag.String("cpuprofile", "", "with --only: file to write a CPU profile to")
+	largest := flag.Int("users", 1_000_000, "with --only growth: how many users there are at most")
 	flag.Parse()
 	work := func() error { return run(*output, *rounds, *length) }
 	switch *only {
 	case "":
 	case "identity":
 		work = identityOnly
+	case "decisions":
+		work = func() error { return decisionsOnly(*rounds, *length) }
+	case "local", "propagation":
+		work = func() error { return partOnly(*only) }
+	case "growth":
+		work = func() error { return growthOnly(*largest) }
 	default:
 		work = func() error { return single(*only, *profile, *length) }
 	}
@@ -68,22 +76,10 @@ func run(output string, rounds int, length time.Duration) error {
 		return err
 	}
 	defer fixture.stop()
-	targets := fixture.targets()
-	samples := map[string][]Figure{}
-	for round := range rounds {
-		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, rounds)
-		for _, n := range callers {
-			for _, t := range targets {
-				figure, err := measure(ctx, t, n, length)
-				if err != nil {
-					return fmt.Errorf("%s with %d callers: %w", t.name, n, err)
-				}
-				key := fmt.Sprintf("%s/%d", t.name, n)
-				samples[key] = append(samples[key], figure)
-			}
-		}
+	figures, err := interleaved(ctx, fixture.targets(), rounds, length)
+	if err != nil {
+		return err
 	}
-	figures := summarise(targets, samples)
 	table(figures)
 	fmt.Fprintln(os.Stderr, "identity")
 	identity, err := fixture.identity(ctx)
@@ -91,7 +87,13 @@ func run(output string, rounds int, length time.Duration) error {
 		return err
 	}
 	identity.print()
-	body, err := json.MarshalIndent(map[string]any{"figures": figures, "identity": identity}, "", "  ")
+	fmt.Fprintln(os.Stderr, "decisions")
+	decisions, err := fixture.decisions(ctx)
+	if err != nil {
+		return err
+	}
+	decisions.print()
+	body, err := json.MarshalIndent(map[string]any{"figures": figures, "identity": identity, "decisions": decisions}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -99,6 +101,25 @@ func run(output string, rounds int, length time.Duration) error {
 		return err
 	}
 	return os.WriteFile(output, append(body, '\n'), 0o644)
+}
+
+// interleaved measures the targets in turn, as often as there are rounds.
+func interleaved(ctx context.Context, targets []target, rounds int, length time.Duration) ([]Figure, error) {
+	samples := map[string][]Figure{}
+	for round := range rounds {
+		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, rounds)
+		for _, n := range callers {
+			for _, t := range targets {
+				figure, err := measure(ctx, t, n, length)
+				if err != nil {
+					return nil, fmt.Errorf("%s with %d callers: %w", t.name, n, err)
+				}
+				key := fmt.Sprintf("%s/%d", t.name, n)
+				samples[key] = append(samples[key], figure)
+			}
+		}
+	}
+	return summarise(targets, samples), nil
 }
 
 // identityOnly measures logins and revocations and nothing else.
@@ -158,8 +179,8 @@ func measure(ctx context.Context, t target, callers int, length time.Duration) (
 	var all []time.Duration
 	var failed error
 	var wg sync.WaitGroup
-	begin := time.Now()
-	for caller := range callers {
+	begin, before := time.Now(), used()
+	call := func(caller int) {
 		wg.Go(func() {
 			took := make([]time.Duration, 0, 1<<15)
 			var err error
@@ -174,13 +195,18 @@ func measure(ctx context.Context, t target, callers int, length time.Duration) (
 			failed = cmp.Or(failed, err)
 		})
 	}
+	asCaller(ctx, func(context.Context) {
+		for caller := range callers {
+			call(caller)
+		}
+	})
 	wg.Wait()
-	elapsed := time.Since(begin)
+	elapsed, busy := time.Since(begin), used()-before
 	slices.Sort(all)
 	return Figure{
 		Name: t.name, Callers: callers, Limit: t.limit,
 		Ops: float64(len(all)) / elapsed.Seconds(),
-		P50: micros(all[len(all)/2]), P99: micros(all[len(all)*99/100]),
+		P50: micros(all[len(all)/2]), P99: micros(all[len(all)*99/100]), CPU: micros(busy) / float64(len(all)),
 	}, failed
 }
 
@@ -197,6 +223,7 @@ func summarise(targets []target, samples map[string][]Figure) []Figure {
 			f.Ops = median(own, func(f Figure) float64 { return f.Ops })
 			f.P50 = median(own, func(f Figure) float64 { return f.P50 })
 			f.P99 = median(own, func(f Figure) float64 { return f.P99 })
+			f.CPU = median(own, func(f Figure) float64 { return f.CPU })
 			f.Ratio = 1
 			if limit := samples[fmt.Sprintf("%s/%d", t.limit, n)]; t.limit != "" {
 				ratios := slices.Clone(own)
@@ -222,11 +249,11 @@ func median(figures []Figure, of func(Figure) float64) float64 {
 
 func table(figures []Figure) {
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 1, ' ', 0)
-	fmt.Fprintln(w, "| name |\t callers |\t ops/s |\t p50 µs |\t p99 µs |\t limit |\t ratio |\t")
-	fmt.Fprintln(w, "|---|\t---|\t---|\t---|\t---|\t---|\t---|\t")
+	fmt.Fprintln(w, "| name |\t callers |\t ops/s |\t p50 µs |\t p99 µs |\t CPU µs |\t limit |\t ratio |\t")
+	fmt.Fprintln(w, "|---|\t---|\t---|\t---|\t---|\t---|\t---|\t---|\t")
 	for _, f := range figures {
-		fmt.Fprintf(w, "| %s |\t %d |\t %.0f |\t %.0f |\t %.0f |\t %s |\t %.2f |\t\n",
-			f.Name, f.Callers, f.Ops, f.P50, f.P99, cmp.Or(f.Limit, "–"), f.Ratio)
+		fmt.Fprintf(w, "| %s |\t %d |\t %.0f |\t %.0f |\t %.0f |\t %.0f |\t %s |\t %.2f |\t\n",
+			f.Name, f.Callers, f.Ops, f.P50, f.P99, f.CPU, cmp.Or(f.Limit, "–"), f.Ratio)
 	}
 	_ = w.Flush() // standard output
 }

@@ -20,6 +20,10 @@ import (
 const (
 	natsEcho         = "nats echo"
 	natsTokenEcho    = "nats echo, token"
+	natsBatchEcho    = "nats echo, batch"
+	busCheck         = "bus rbac.check"
+	checkBatch       = "bus rbac.check_batch of 100"
+	checkBatchOne    = "bus rbac.check_batch of 100, one user"
 	httpEcho         = "net/http echo"
 	httpRequest      = "net/http + one nats request"
 	httpTokenRequest = "net/http + one nats request, token"
@@ -32,7 +36,7 @@ func (f *fixture) targets() []target {
 		panic(err) // a string always marshals
 	}
 	check := func(n int) question { return f.questions[n%len(f.questions)] }
-	return []target{
+	return append([]target{
 		{natsEcho, "", func(ctx context.Context, caller, n int) error {
 			return ask(ctx, f.echo[caller], "echo", check(n))
 		}},
@@ -44,7 +48,7 @@ func (f *fixture) targets() []target {
 			out, err := request(ctx, f.module[caller], contract.VerifyToken.ModuleSubject(f.keyID), verify)
 			return errors.Join(err, f.checkUser(out))
 		}},
-		{"bus rbac.check", natsEcho, func(ctx context.Context, caller, n int) error {
+		{busCheck, natsEcho, func(ctx context.Context, caller, n int) error {
 			return ask(ctx, f.module[caller], contract.CheckPermission.ModuleSubject(f.keyID), check(n))
 		}},
 		{httpEcho, "", func(ctx context.Context, _, n int) error {
@@ -64,7 +68,7 @@ func (f *fixture) targets() []target {
 		{"http rbac.check", httpRequest, func(ctx context.Context, _, n int) error {
 			return f.http.ask(ctx, f.core.HTTPURL+contract.CheckPermission.Path, f.key, check(n))
 		}},
-	}
+	}, f.batchTargets()...)
 }
 
 // echo reads a check and allows it: the work of JSON and nothing else.

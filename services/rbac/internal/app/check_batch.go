@@ -92,7 +92,11 @@ func (a *App) checkBatch(p *decision.Policy, tenant string, r *contract.CheckBat
 			_, seen = a.Directory.MemberOf(q.User, tenant)
 			about, platform = q.User, a.Directory.Platform(q.User)
 		}
-		response.Allowed[i] = seen && (platform || p.Check(q, decision.Now))
+		if seen && !platform {
+			response.Allowed[i], _ = p.Decide(&q, decision.Now)
+		} else {
+			response.Allowed[i] = seen
+		}
 	}
 	return response, nil
 }
