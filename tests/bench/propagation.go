@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/nats-io/nats.go"
 
 	"github.com/buildify/core/pkg/contract"
@@ -21,17 +22,20 @@ import (
 // request that makes it being sent.
 type Propagation struct {
 	Changes  int     `json:"changes"`
+	Commit   Latency `json:"raw_commit"`     // of one row, by the same database at the same time: the limit
 	Answer   Latency `json:"until_answered"` // it is committed before
 	Replicas Latency `json:"until_both_replicas"`
 	Bus      Latency `json:"until_both_sdks_on_the_bus"`
 	SSE      Latency `json:"until_both_sdks_by_sse"`
 	All      Latency `json:"until_all"`
+	After    Latency `json:"from_answer_until_all"`
 }
 
 // How much is done, and for how long a change is waited for.
 const (
 	changes         = 300
 	changePatience  = 10 * time.Second
+	changeInterval  = 20 * time.Millisecond // between the beginnings of two
 	replicas        = 2
 	propagatedRole  = "propagated"
 	propagatedGrant = module + ":propagated:read"
@@ -113,16 +117,34 @@ func (f *fixture) propagation(ctx context.Context, d *Decisions) error {
 
 func (f *fixture) change(ctx context.Context, seen *feed, clients []*sdk.Client, p *Propagation) error {
 	user, binding := f.questions[0].user, ""
-	var answer, inReplicas, bus, sse, all []time.Duration
+	conn, err := pgx.Connect(ctx, f.database)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	if _, err := conn.Exec(ctx, "CREATE TABLE bench_commits (i int)"); err != nil {
+		return err
+	}
+	var commit, answer, inReplicas, bus, sse, all, after []time.Duration
+	pace := time.NewTicker(changeInterval)
+	defer pace.Stop()
 	for p.Changes = 0; p.Changes < changes; p.Changes++ {
+		<-pace.C
+		begin := time.Now()
+		if _, err := conn.Exec(ctx, "INSERT INTO bench_commits VALUES (1)"); err != nil {
+			return err
+		}
+		commit = append(commit, time.Since(begin))
 		t, err := f.once(ctx, seen, clients, user, &binding)
 		if err != nil {
 			return err
 		}
 		answer, inReplicas = append(answer, t.answered), append(inReplicas, t.replicas)
 		bus, sse = append(bus, max(t.sdks[0], t.sdks[1])), append(sse, max(t.sdks[2], t.sdks[3]))
-		all = append(all, max(t.replicas, slices.Max(t.sdks[:])))
+		everywhere := max(t.replicas, slices.Max(t.sdks[:]))
+		all, after = append(all, everywhere), append(after, max(0, everywhere-t.answered))
 	}
+	p.Commit, p.After = latency(commit), latency(after)
 	p.Answer, p.Replicas, p.Bus, p.SSE, p.All = latency(answer), latency(inReplicas), latency(bus), latency(sse), latency(all)
 	return nil
 }
@@ -200,13 +222,14 @@ func (p Propagation) print() {
 	if p.Changes == 0 {
 		return
 	}
-	fmt.Fprintf(os.Stdout, "\n| %d changes, from the request being sent | p50 ms | p99 ms |\n|---|--:|--:|\n", p.Changes)
+	fmt.Fprintf(os.Stdout, "\n| %d changes, 50 a second, from the request being sent | p50 ms | p99 ms |\n|---|--:|--:|\n", p.Changes)
 	for _, line := range []struct {
 		name string
 		took Latency
 	}{
-		{"until it is answered: committed", p.Answer}, {"until 2 replicas of rbac decide so", p.Replicas},
+		{"a raw commit of one row between them", p.Commit}, {"until it is answered: committed", p.Answer}, {"until 2 replicas of rbac decide so", p.Replicas},
 		{"until 2 local SDKs on the bus do", p.Bus}, {"until 2 local SDKs by SSE do", p.SSE}, {"until all do", p.All},
+		{"from the answer until all do", p.After},
 	} {
 		fmt.Fprintf(os.Stdout, "| %s | %.1f | %.1f |\n", line.name, line.took.P50, line.took.P99)
 	}
