@@ -83,12 +83,16 @@ CREATE TABLE rbac.units (
     source_revision bigint NOT NULL,
     PRIMARY KEY (tenant_id, id)
 );
--- Users with bindings or memberships who are not active at present.
-CREATE TABLE rbac.suspended (
-    tenant_id uuid NOT NULL,
-    user_id   uuid NOT NULL,
+-- Users who have, or had, bindings or memberships. Active ones that nothing
+-- happened to may be missing.
+CREATE TABLE rbac.users (
+    tenant_id       uuid NOT NULL,
+    user_id         uuid NOT NULL,
+    suspended       boolean NOT NULL,
+    source_revision bigint NOT NULL,
     PRIMARY KEY (tenant_id, user_id)
 );
+CREATE INDEX users_suspended ON rbac.users (tenant_id) WHERE suspended;
 
 -- What modules declare; it belongs to no tenant. The platform's own is code.
 CREATE TABLE rbac.permissions (
@@ -130,7 +134,7 @@ DROP TABLE rbac.bindings_by_name, rbac.roles_by_name;
 DO $$
 DECLARE name text;
 BEGIN
-    FOREACH name IN ARRAY ARRAY['groups', 'members', 'bindings', 'tenants', 'modules', 'units', 'suspended'] LOOP
+    FOREACH name IN ARRAY ARRAY['groups', 'members', 'bindings', 'tenants', 'modules', 'units', 'users'] LOOP
         EXECUTE format('ALTER TABLE rbac.%I ENABLE ROW LEVEL SECURITY', name);
         EXECUTE format('ALTER TABLE rbac.%I FORCE ROW LEVEL SECURITY', name);
         EXECUTE format($p$CREATE POLICY tenant ON rbac.%I

@@ -133,6 +133,7 @@ type Member struct {
 	Tenants  []string `json:"tenants,omitempty"`
 	Platform bool     `json:"platform,omitempty"`
 	Active   bool     `json:"active"`
+	Deleted  bool     `json:"deleted,omitempty"` // for good
 	Revision int64    `json:"revision"`
 }
 

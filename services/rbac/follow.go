@@ -54,7 +54,7 @@ func (s *Service) announce(step events.PolicyStep) {
 func (s *Service) take(source string, data []byte) {
 	var step events.PolicyStep
 	if err := json.Unmarshal(data, &step); err != nil {
-		s.deps.Telemetry.Log.Error("rbac: "+source+" not understood", "error", err)
+		s.deps.Telemetry.Log.Error("rbac: a step is not understood", "source", source, "error", err)
 		return
 	}
 	if step.TenantID == app.Platform {

@@ -30,7 +30,7 @@ func (s *Service) verifyAll(ctx context.Context) {
 				return
 			}
 			s.verify(ctx, tenant)
-			s.states.dirty(tenant)
+			_ = s.takeIn(ctx, []string{tenant}, nil) // logged; the next round tries again
 		}
 	}
 }

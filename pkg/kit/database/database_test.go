@@ -151,7 +151,7 @@ var inserts = []struct{ service, table, column, sql string }{
 	{"rbac", "tenants", "tenant_id", "INSERT INTO tenants VALUES ('%s', true, 1)"},
 	{"rbac", "modules", "tenant_id", "INSERT INTO modules VALUES ('%s', 'crm', true, 1)"},
 	{"rbac", "units", "tenant_id", "INSERT INTO units VALUES ('%[1]s', '%[1]s', NULL, false, 1)"},
-	{"rbac", "suspended", "tenant_id", "INSERT INTO suspended VALUES ('%[1]s', '%[1]s')"},
+	{"rbac", "users", "tenant_id", "INSERT INTO users VALUES ('%[1]s', '%[1]s', false, 1)"},
 	{"audit", "heads", "tenant_id", "INSERT INTO heads VALUES ('%s', 1)"},
 	{"audit", "events", "tenant_id", `INSERT INTO events (tenant_id, tenant_seq, id, message_id, occurred_at, user_id, source, action, resource_type, resource_id, request_id, outcome, received, stream)
 		VALUES ('%s', 1, gen_random_uuid(), gen_random_uuid()::text, now(), gen_random_uuid(), '', '', '', '', '', 'success', '', 'AUDIT')`},

@@ -240,7 +240,7 @@ func TestAUserIsMadeOnceAndTold(t *testing.T) {
 	members, err := w.ListMembers(bounded(t), &contract.SnapshotRequest{})
 	require.NoError(t, err)
 	require.Len(t, members.Items, 2, "the deleted one too")
-	require.Equal(t, contract.Member{UserID: id, TenantID: w.tenant, Tenants: []string{}, Revision: members.Items[0].Revision}, members.Items[0])
+	require.Equal(t, contract.Member{UserID: id, TenantID: w.tenant, Tenants: []string{}, Deleted: true, Revision: members.Items[0].Revision}, members.Items[0])
 }
 
 func TestMembersAreListedPageByPage(t *testing.T) {

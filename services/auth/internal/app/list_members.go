@@ -34,6 +34,6 @@ func (a *App) ListMembers(ctx context.Context, r *contract.SnapshotRequest) (*co
 func memberState(row db.ListMembersRow) contract.Member {
 	return contract.Member{
 		UserID: row.ID, TenantID: value(row.TenantID), Tenants: row.Tenants,
-		Platform: row.Platform, Active: row.Active, Revision: row.Revision,
+		Platform: row.Platform, Active: row.Active, Deleted: row.Deleted, Revision: row.Revision,
 	}
 }

@@ -23,11 +23,13 @@ RETURNING revision;
 
 -- name: MemberByID :one
 SELECT id, tenant_id, platform, (deleted_at IS NULL AND disabled_at IS NULL)::boolean AS active, revision,
+    (deleted_at IS NOT NULL)::boolean AS deleted,
     ARRAY(SELECT m.tenant_id FROM auth.memberships m WHERE m.user_id = u.id ORDER BY m.tenant_id)::uuid[] AS tenants
 FROM auth.users u WHERE id = $1;
 
 -- name: ListMembers :many
 SELECT id, tenant_id, platform, (deleted_at IS NULL AND disabled_at IS NULL)::boolean AS active, revision,
+    (deleted_at IS NOT NULL)::boolean AS deleted,
     ARRAY(SELECT m.tenant_id FROM auth.memberships m WHERE m.user_id = u.id ORDER BY m.tenant_id)::uuid[] AS tenants
 FROM auth.users u WHERE id > @after ORDER BY id LIMIT @page;
 

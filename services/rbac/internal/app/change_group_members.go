@@ -34,10 +34,8 @@ func (a *App) ChangeGroupMembers(ctx context.Context, r *contract.ChangeGroupMem
 		}
 	}
 	return a.changeGroup(ctx, contract.ID(tenant), r.GroupID, "group.members_changed", r.Revision, func(t *turn, present db.GroupRow) ([]contract.PolicyChange, error) {
-		for i, user := range add {
-			if err := a.isMember(t.Tenant, user, indexed("add", i)); err != nil {
-				return nil, err
-			}
+		if err := a.see(ctx, t, add, func(i int) string { return indexed("add", i) }); err != nil {
+			return nil, err
 		}
 		return t.changeMembers(ctx, present.ID, add, remove)
 	})

@@ -17,12 +17,12 @@ import (
 // roles grant is read after the bindings refer to them: from then on nobody else
 // changes them, not even the platform's.
 func (a *App) give(ctx context.Context, t *turn, all []grant) ([]contract.Binding, []contract.PolicyChange, error) {
+	users := make([]string, len(all))
 	for i := range all {
-		if user := all[i].UserID; user != "" {
-			if err := a.isMember(t.Tenant, user, all[i].prefix+"user_id"); err != nil {
-				return nil, nil, err
-			}
-		}
+		users[i] = all[i].UserID
+	}
+	if err := a.see(ctx, t, users, func(i int) string { return all[i].prefix + "user_id" }); err != nil {
+		return nil, nil, err
 	}
 	if err := t.find(ctx, all); err != nil {
 		return nil, nil, err

@@ -3,8 +3,10 @@ package app
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/services/rbac/internal/store/db"
 )
 
 // awaitMember waits for a user who was made a moment ago. Anybody else who is no
@@ -13,14 +15,25 @@ func (a *App) awaitMember(ctx context.Context, tenant, user, field string) error
 	return about(field, a.Directory.AwaitMember(ctx, tenant, user))
 }
 
-// isMember is awaitMember under the tenant's lock. Without it a user who is
-// disabled meanwhile could get a binding that nobody suspends: the look for
-// bindings of a disabled user takes the lock too.
-func (a *App) isMember(tenant, user, field string) error {
-	if _, ok := a.Directory.MemberOf(user, tenant); !ok {
-		return about(field, contract.Missing("user"))
+// see is awaitMember for several under the tenant's lock, and notes that they
+// were seen. Without it a user who is disabled meanwhile could get a binding that
+// nobody suspends: the look for bindings of a disabled user takes the lock too.
+func (a *App) see(ctx context.Context, t *turn, users []string, field func(i int) string) error {
+	seen := db.SeeUsersParams{TenantID: t.Tenant}
+	for i, user := range users {
+		if user == "" || slices.Contains(seen.Users, user) {
+			continue
+		}
+		m, _ := a.Directory.Member(user)
+		if _, ok := a.Directory.MemberOf(user, t.Tenant); !ok {
+			return about(field(i), contract.Missing("user"))
+		}
+		seen.Users, seen.Revisions = append(seen.Users, user), append(seen.Revisions, m.Revision)
 	}
-	return nil
+	if len(seen.Users) == 0 {
+		return nil
+	}
+	return t.Q.SeeUsers(ctx, seen)
 }
 
 // about names the field that an answer is about.

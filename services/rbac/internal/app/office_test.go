@@ -51,6 +51,8 @@ func newOffice(t *testing.T) *office {
 	o.company, o.branch = kit.NewID(), kit.NewID()
 	o.exec("INSERT INTO modules VALUES ($1, 'crm', true, 1), ($1, 'financial', false, 1)", o.tenant)
 	o.exec("INSERT INTO units VALUES ($1, $2, NULL, false, 1), ($1, $3, $2, false, 1)", o.tenant, o.company, o.branch)
+	_, err = o.Load(o.service(), o.tenant)
+	require.NoError(t, err)
 	o.admin = o.user("tenant-administrator")
 	return o
 }
@@ -67,11 +69,6 @@ func (o *office) as(user string) context.Context { return o.in(user, o.tenant) }
 
 func (o *office) in(user, tenant string) context.Context {
 	return kit.WithCaller(o.service(), kit.Caller{User: kit.User{ID: user, TenantID: tenant}})
-}
-
-// operator is the context of a platform administrator who is in no tenant.
-func (o *office) operator() context.Context {
-	return kit.WithCaller(o.service(), kit.Caller{User: kit.User{ID: kit.NewID(), Platform: true}})
 }
 
 func (o *office) id() contract.ID { return contract.ID(o.tenant) }
@@ -147,10 +144,6 @@ func (o *office) group(name string, members []string, roles ...string) *contract
 
 func (o *office) may(user, permission string) bool {
 	return o.Engine.Policy(o.tenant).Check(decision.Question{User: user, Permission: permission}, decision.Now)
-}
-
-func (o *office) revision(tenant string) int64 {
-	return int64(o.count("SELECT coalesce(max(revision), 0)::int FROM revisions WHERE tenant_id = $1", tenant))
 }
 
 // steps are the events of a tenant's policy, in the order in which they wait.

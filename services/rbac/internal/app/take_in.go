@@ -16,12 +16,13 @@ import (
 // their policies, as far as the directory knows better than the database: the
 // tenants' states, their modules and units, and who was suspended or left. Each
 // tenant that differs takes a step. It does nothing that was done before, so
-// replicas may all do it. One tenant's failure does not hold up the others.
-func (a *App) TakeIn(ctx context.Context, tenants []string) (failed error) {
+// replicas may all do it. Of the users only those named are looked at, with nil
+// all. One tenant's failure does not hold up the others.
+func (a *App) TakeIn(ctx context.Context, tenants, users []string) (failed error) {
 	for part := range slices.Chunk(tenants, chunk) {
 		known := states{}
 		err := a.DB.Read(ctx, database.Everything, func(tx pgx.Tx) (err error) {
-			known, err = readStates(ctx, db.New(tx), part)
+			known, err = readStates(ctx, db.New(tx), part, users)
 			return err
 		})
 		if err != nil {
@@ -31,16 +32,16 @@ func (a *App) TakeIn(ctx context.Context, tenants []string) (failed error) {
 			if len(a.news(tenant, known[tenant]).writes) == 0 {
 				continue
 			}
-			failed = errors.Join(failed, a.takeIn(ctx, tenant))
+			failed = errors.Join(failed, a.takeIn(ctx, tenant, users))
 		}
 	}
 	return failed
 }
 
-func (a *App) takeIn(ctx context.Context, tenant string) error {
+func (a *App) takeIn(ctx context.Context, tenant string, users []string) error {
 	_, err := a.change(ctx, tenant, "state.changed", func(t *turn) ([]contract.PolicyChange, error) {
 		t.Fact = true
-		known, err := readStates(ctx, t.Q, []string{tenant})
+		known, err := readStates(ctx, t.Q, []string{tenant}, users)
 		if err != nil {
 			return nil, err
 		}
@@ -57,19 +58,18 @@ func (a *App) takeIn(ctx context.Context, tenant string) error {
 
 // state is what the database holds of a tenant's others' data.
 type state struct {
-	tenant    *db.RbacTenant
-	modules   map[string]db.RbacModule
-	units     map[string]db.RbacUnit
-	users     []string // with bindings or memberships
-	suspended map[string]bool
+	tenant  *db.RbacTenant
+	modules map[string]db.RbacModule
+	units   map[string]db.RbacUnit
+	users   []db.LoadUsersRow // with bindings or memberships
 }
 
 type states map[string]*state
 
-func readStates(ctx context.Context, q *db.Queries, tenants []string) (states, error) {
+func readStates(ctx context.Context, q *db.Queries, tenants, users []string) (states, error) {
 	all := states{}
 	for _, tenant := range tenants {
-		all[tenant] = &state{modules: map[string]db.RbacModule{}, units: map[string]db.RbacUnit{}, suspended: map[string]bool{}}
+		all[tenant] = &state{modules: map[string]db.RbacModule{}, units: map[string]db.RbacUnit{}}
 	}
 	rows, err := q.LoadTenants(ctx, tenants)
 	if err != nil {
@@ -92,17 +92,10 @@ func readStates(ctx context.Context, q *db.Queries, tenants []string) (states, e
 	for _, row := range units {
 		all[row.TenantID].units[row.ID] = row
 	}
-	suspended, err := q.LoadSuspended(ctx, tenants)
-	if err != nil {
-		return nil, err
-	}
-	for _, row := range suspended {
-		all[row.TenantID].suspended[row.UserID] = true
-	}
-	users, err := q.LoadUsers(ctx, tenants)
-	for _, row := range users {
+	people, err := q.LoadUsers(ctx, db.LoadUsersParams{Tenants: tenants, Everyone: users == nil, Users: users})
+	for _, row := range people {
 		s := all[row.TenantID]
-		s.users = append(s.users, row.UserID)
+		s.users = append(s.users, row)
 	}
 	return all, err
 }
@@ -157,38 +150,30 @@ func (a *App) news(tenant string, known *state) *news {
 // people adds who was suspended, came back or left. Of somebody whom the
 // directory does not know nothing is done: that may be its own gap.
 func (a *App) people(n *news, tenant string, known *state) {
-	for _, user := range known.users {
-		m, ok := a.Directory.Member(user)
-		if !ok {
+	for _, row := range known.users {
+		m, ok := a.Directory.Member(row.UserID)
+		if !ok || m.Revision <= row.SourceRevision {
 			continue
 		}
-		of := db.SuspendParams{TenantID: tenant, UserID: user}
-		belongs := m.Platform || m.TenantID == tenant || slices.Contains(m.Tenants, tenant)
+		belongs := !m.Deleted && (m.Platform || m.TenantID == tenant || slices.Contains(m.Tenants, tenant))
+		put := db.PutPolicyUserParams{TenantID: tenant, UserID: row.UserID, Suspended: belongs && !m.Active, SourceRevision: m.Revision}
 		switch {
 		case !belongs:
-			n.add(func(ctx context.Context, q *db.Queries) error { return removeUser(ctx, q, of) }, true,
-				contract.PolicyChange{User: &contract.PolicyUser{ID: user, Removed: true}})
-		case !m.Active && !known.suspended[user]:
-			n.add(func(ctx context.Context, q *db.Queries) error {
-				_, err := q.Suspend(ctx, of)
-				return err
-			}, true, contract.PolicyChange{User: &contract.PolicyUser{ID: user, Suspended: true}})
-		case m.Active && known.suspended[user]:
-			n.add(func(ctx context.Context, q *db.Queries) error {
-				_, err := q.Unsuspend(ctx, db.UnsuspendParams(of))
-				return err
-			}, true, contract.PolicyChange{User: &contract.PolicyUser{ID: user}})
+			n.add(func(ctx context.Context, q *db.Queries) error { return removeUser(ctx, q, put) }, true,
+				contract.PolicyChange{User: &contract.PolicyUser{ID: row.UserID, Removed: true}})
+		case put.Suspended != row.Suspended || row.SourceRevision > 0:
+			n.add(func(ctx context.Context, q *db.Queries) error { return q.PutPolicyUser(ctx, put) }, put.Suspended != row.Suspended,
+				contract.PolicyChange{User: &contract.PolicyUser{ID: row.UserID, Suspended: put.Suspended}})
 		}
 	}
 }
 
-func removeUser(ctx context.Context, q *db.Queries, of db.SuspendParams) error {
-	if _, err := q.Unsuspend(ctx, db.UnsuspendParams(of)); err != nil {
+func removeUser(ctx context.Context, q *db.Queries, put db.PutPolicyUserParams) error {
+	if _, err := q.RemoveUserMemberships(ctx, db.RemoveUserMembershipsParams{TenantID: put.TenantID, UserID: put.UserID}); err != nil {
 		return err
 	}
-	if _, err := q.RemoveUserMemberships(ctx, db.RemoveUserMembershipsParams{TenantID: of.TenantID, UserID: of.UserID}); err != nil {
+	if _, err := q.RemoveUserBindings(ctx, db.RemoveUserBindingsParams{TenantID: put.TenantID, UserID: &put.UserID}); err != nil {
 		return err
 	}
-	_, err := q.RemoveUserBindings(ctx, db.RemoveUserBindingsParams{TenantID: of.TenantID, UserID: &of.UserID})
-	return err
+	return q.PutPolicyUser(ctx, put)
 }

@@ -82,7 +82,7 @@ WITH affected AS (
         coalesce(b.role_id = sqlc.narg(role_id)::uuid OR b.group_id = sqlc.narg(group_id)::uuid, false))) AS bindings
     FROM held h JOIN rbac.bindings b ON b.id = h.id
     WHERE (b.expires_at IS NULL OR b.expires_at > @now::timestamptz)
-        AND NOT EXISTS (SELECT FROM rbac.suspended s WHERE s.tenant_id = @tenant_id AND s.user_id = h.holder)
+        AND NOT EXISTS (SELECT FROM rbac.users u WHERE u.tenant_id = @tenant_id AND u.user_id = h.holder AND u.suspended)
     GROUP BY h.holder
 )
 SELECT bindings::text[] AS bindings, count(*)::int AS users, ((array_agg(holder ORDER BY holder))[1:100])::uuid[] AS first

@@ -48,15 +48,22 @@ SELECT tenant_id, id, name FROM rbac.groups WHERE tenant_id = ANY(@tenants::uuid
 SELECT tenant_id, group_id, user_id FROM rbac.members WHERE tenant_id = ANY(@tenants::uuid[]);
 
 -- name: LoadSuspended :many
-SELECT tenant_id, user_id FROM rbac.suspended WHERE tenant_id = ANY(@tenants::uuid[]);
+SELECT tenant_id, user_id FROM rbac.users WHERE tenant_id = ANY(@tenants::uuid[]) AND suspended;
 
 -- name: LoadBindings :many
 SELECT tenant_id, id, user_id, group_id, role_id, deny, unit_id, resource_type, resource_id, expires_at
 FROM rbac.bindings WHERE tenant_id = ANY(@tenants::uuid[]);
 
 -- name: LoadUsers :many
-SELECT tenant_id, user_id::uuid AS user_id FROM rbac.bindings WHERE tenant_id = ANY(@tenants::uuid[]) AND user_id IS NOT NULL
-UNION SELECT tenant_id, user_id FROM rbac.members WHERE tenant_id = ANY(@tenants::uuid[]);
+-- Everyone with bindings or memberships, or of them those that are named.
+WITH held AS (
+    SELECT tenant_id, user_id::uuid AS user_id FROM rbac.bindings
+    WHERE tenant_id = ANY(@tenants::uuid[]) AND user_id IS NOT NULL AND (@everyone::boolean OR user_id = ANY(@users::uuid[]))
+    UNION SELECT tenant_id, user_id FROM rbac.members
+    WHERE tenant_id = ANY(@tenants::uuid[]) AND (@everyone::boolean OR user_id = ANY(@users::uuid[]))
+)
+SELECT h.tenant_id, h.user_id, coalesce(u.suspended, false) AS suspended, coalesce(u.source_revision, 0) AS source_revision
+FROM held h LEFT JOIN rbac.users u USING (tenant_id, user_id);
 
 -- name: PutPolicyTenant :exec
 INSERT INTO rbac.tenants (tenant_id, active, source_revision) VALUES ($1, $2, $3) ON CONFLICT (tenant_id) DO UPDATE
@@ -73,11 +80,19 @@ INSERT INTO rbac.units (tenant_id, id, parent_id, removed, source_revision) VALU
 SET parent_id = excluded.parent_id, removed = excluded.removed, source_revision = excluded.source_revision
 WHERE rbac.units.source_revision < excluded.source_revision;
 
--- name: Suspend :execrows
-INSERT INTO rbac.suspended (tenant_id, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING;
+-- name: PutPolicyUser :exec
+INSERT INTO rbac.users (tenant_id, user_id, suspended, source_revision) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant_id, user_id) DO UPDATE
+SET suspended = excluded.suspended, source_revision = excluded.source_revision
+WHERE rbac.users.source_revision < excluded.source_revision;
 
--- name: Unsuspend :execrows
-DELETE FROM rbac.suspended WHERE tenant_id = $1 AND user_id = $2;
+-- name: SeeUsers :exec
+-- Notes as of when users were seen to be active members, so that nobody who knows
+-- less takes what they are given now. Who is suspended still is for another step.
+INSERT INTO rbac.users (tenant_id, user_id, suspended, source_revision)
+SELECT @tenant_id, seen.user_id, false, seen.revision
+FROM (SELECT unnest(@users::uuid[]) AS user_id, unnest(@revisions::bigint[]) AS revision) seen
+ON CONFLICT (tenant_id, user_id) DO UPDATE SET source_revision = excluded.source_revision
+WHERE rbac.users.source_revision < excluded.source_revision AND NOT rbac.users.suspended;
 
 -- name: RemoveUserBindings :execrows
 DELETE FROM rbac.bindings WHERE tenant_id = $1 AND user_id = $2;

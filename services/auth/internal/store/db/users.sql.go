@@ -87,6 +87,7 @@ func (q *Queries) DeleteUser(ctx context.Context, id string) (AuthUser, error) {
 
 const listMembers = `-- name: ListMembers :many
 SELECT id, tenant_id, platform, (deleted_at IS NULL AND disabled_at IS NULL)::boolean AS active, revision,
+    (deleted_at IS NOT NULL)::boolean AS deleted,
     ARRAY(SELECT m.tenant_id FROM auth.memberships m WHERE m.user_id = u.id ORDER BY m.tenant_id)::uuid[] AS tenants
 FROM auth.users u WHERE id > $1 ORDER BY id LIMIT $2
 `
@@ -102,6 +103,7 @@ type ListMembersRow struct {
 	Platform bool
 	Active   bool
 	Revision int64
+	Deleted  bool
 	Tenants  []string
 }
 
@@ -120,6 +122,7 @@ func (q *Queries) ListMembers(ctx context.Context, arg ListMembersParams) ([]Lis
 			&i.Platform,
 			&i.Active,
 			&i.Revision,
+			&i.Deleted,
 			&i.Tenants,
 		); err != nil {
 			return nil, err
@@ -160,6 +163,7 @@ func (q *Queries) LockUser(ctx context.Context, id string) (AuthUser, error) {
 
 const memberByID = `-- name: MemberByID :one
 SELECT id, tenant_id, platform, (deleted_at IS NULL AND disabled_at IS NULL)::boolean AS active, revision,
+    (deleted_at IS NOT NULL)::boolean AS deleted,
     ARRAY(SELECT m.tenant_id FROM auth.memberships m WHERE m.user_id = u.id ORDER BY m.tenant_id)::uuid[] AS tenants
 FROM auth.users u WHERE id = $1
 `
@@ -170,6 +174,7 @@ type MemberByIDRow struct {
 	Platform bool
 	Active   bool
 	Revision int64
+	Deleted  bool
 	Tenants  []string
 }
 
@@ -182,6 +187,7 @@ func (q *Queries) MemberByID(ctx context.Context, id string) (MemberByIDRow, err
 		&i.Platform,
 		&i.Active,
 		&i.Revision,
+		&i.Deleted,
 		&i.Tenants,
 	)
 	return i, err

@@ -385,7 +385,7 @@ WITH affected AS (
         coalesce(b.role_id = $2::uuid OR b.group_id = $3::uuid, false))) AS bindings
     FROM held h JOIN rbac.bindings b ON b.id = h.id
     WHERE (b.expires_at IS NULL OR b.expires_at > $4::timestamptz)
-        AND NOT EXISTS (SELECT FROM rbac.suspended s WHERE s.tenant_id = $1 AND s.user_id = h.holder)
+        AND NOT EXISTS (SELECT FROM rbac.users u WHERE u.tenant_id = $1 AND u.user_id = h.holder AND u.suspended)
     GROUP BY h.holder
 )
 SELECT bindings::text[] AS bindings, count(*)::int AS users, ((array_agg(holder ORDER BY holder))[1:100])::uuid[] AS first

@@ -78,11 +78,6 @@ type RbacRole struct {
 	UpdatedAt   time.Time
 }
 
-type RbacSuspended struct {
-	TenantID string
-	UserID   string
-}
-
 type RbacTenant struct {
 	TenantID       string
 	Active         bool
@@ -94,5 +89,12 @@ type RbacUnit struct {
 	ID             string
 	ParentID       *string
 	Removed        bool
+	SourceRevision int64
+}
+
+type RbacUser struct {
+	TenantID       string
+	UserID         string
+	Suspended      bool
 	SourceRevision int64
 }

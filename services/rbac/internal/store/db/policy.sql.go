@@ -285,18 +285,23 @@ func (q *Queries) LoadRoles(ctx context.Context, tenants []string) ([]LoadRolesR
 }
 
 const loadSuspended = `-- name: LoadSuspended :many
-SELECT tenant_id, user_id FROM rbac.suspended WHERE tenant_id = ANY($1::uuid[])
+SELECT tenant_id, user_id FROM rbac.users WHERE tenant_id = ANY($1::uuid[]) AND suspended
 `
 
-func (q *Queries) LoadSuspended(ctx context.Context, tenants []string) ([]RbacSuspended, error) {
+type LoadSuspendedRow struct {
+	TenantID string
+	UserID   string
+}
+
+func (q *Queries) LoadSuspended(ctx context.Context, tenants []string) ([]LoadSuspendedRow, error) {
 	rows, err := q.db.Query(ctx, loadSuspended, tenants)
 	if err != nil {
 		return nil, err
 	}
 	defer rows.Close()
-	var items []RbacSuspended
+	var items []LoadSuspendedRow
 	for rows.Next() {
-		var i RbacSuspended
+		var i LoadSuspendedRow
 		if err := rows.Scan(&i.TenantID, &i.UserID); err != nil {
 			return nil, err
 		}
@@ -363,17 +368,32 @@ func (q *Queries) LoadUnits(ctx context.Context, tenants []string) ([]RbacUnit, 
 }
 
 const loadUsers = `-- name: LoadUsers :many
-SELECT tenant_id, user_id::uuid AS user_id FROM rbac.bindings WHERE tenant_id = ANY($1::uuid[]) AND user_id IS NOT NULL
-UNION SELECT tenant_id, user_id FROM rbac.members WHERE tenant_id = ANY($1::uuid[])
+WITH held AS (
+    SELECT tenant_id, user_id::uuid AS user_id FROM rbac.bindings
+    WHERE tenant_id = ANY($1::uuid[]) AND user_id IS NOT NULL AND ($2::boolean OR user_id = ANY($3::uuid[]))
+    UNION SELECT tenant_id, user_id FROM rbac.members
+    WHERE tenant_id = ANY($1::uuid[]) AND ($2::boolean OR user_id = ANY($3::uuid[]))
+)
+SELECT h.tenant_id, h.user_id, coalesce(u.suspended, false) AS suspended, coalesce(u.source_revision, 0) AS source_revision
+FROM held h LEFT JOIN rbac.users u USING (tenant_id, user_id)
 `
 
-type LoadUsersRow struct {
-	TenantID string
-	UserID   string
+type LoadUsersParams struct {
+	Tenants  []string
+	Everyone bool
+	Users    []string
 }
 
-func (q *Queries) LoadUsers(ctx context.Context, tenants []string) ([]LoadUsersRow, error) {
-	rows, err := q.db.Query(ctx, loadUsers, tenants)
+type LoadUsersRow struct {
+	TenantID       string
+	UserID         string
+	Suspended      bool
+	SourceRevision int64
+}
+
+// Everyone with bindings or memberships, or of them those that are named.
+func (q *Queries) LoadUsers(ctx context.Context, arg LoadUsersParams) ([]LoadUsersRow, error) {
+	rows, err := q.db.Query(ctx, loadUsers, arg.Tenants, arg.Everyone, arg.Users)
 	if err != nil {
 		return nil, err
 	}
@@ -381,7 +401,12 @@ func (q *Queries) LoadUsers(ctx context.Context, tenants []string) ([]LoadUsersR
 	var items []LoadUsersRow
 	for rows.Next() {
 		var i LoadUsersRow
-		if err := rows.Scan(&i.TenantID, &i.UserID); err != nil {
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.UserID,
+			&i.Suspended,
+			&i.SourceRevision,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -511,6 +536,29 @@ func (q *Queries) PutPolicyUnit(ctx context.Context, arg PutPolicyUnitParams) er
 	return err
 }
 
+const putPolicyUser = `-- name: PutPolicyUser :exec
+INSERT INTO rbac.users (tenant_id, user_id, suspended, source_revision) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant_id, user_id) DO UPDATE
+SET suspended = excluded.suspended, source_revision = excluded.source_revision
+WHERE rbac.users.source_revision < excluded.source_revision
+`
+
+type PutPolicyUserParams struct {
+	TenantID       string
+	UserID         string
+	Suspended      bool
+	SourceRevision int64
+}
+
+func (q *Queries) PutPolicyUser(ctx context.Context, arg PutPolicyUserParams) error {
+	_, err := q.db.Exec(ctx, putPolicyUser,
+		arg.TenantID,
+		arg.UserID,
+		arg.Suspended,
+		arg.SourceRevision,
+	)
+	return err
+}
+
 const removeUserBindings = `-- name: RemoveUserBindings :execrows
 DELETE FROM rbac.bindings WHERE tenant_id = $1 AND user_id = $2
 `
@@ -585,6 +633,27 @@ func (q *Queries) Revisions(ctx context.Context, tenants []string) ([]RevisionsR
 	return items, nil
 }
 
+const seeUsers = `-- name: SeeUsers :exec
+INSERT INTO rbac.users (tenant_id, user_id, suspended, source_revision)
+SELECT $1, seen.user_id, false, seen.revision
+FROM (SELECT unnest($2::uuid[]) AS user_id, unnest($3::bigint[]) AS revision) seen
+ON CONFLICT (tenant_id, user_id) DO UPDATE SET source_revision = excluded.source_revision
+WHERE rbac.users.source_revision < excluded.source_revision AND NOT rbac.users.suspended
+`
+
+type SeeUsersParams struct {
+	TenantID  string
+	Users     []string
+	Revisions []int64
+}
+
+// Notes as of when users were seen to be active members, so that nobody who knows
+// less takes what they are given now. Who is suspended still is for another step.
+func (q *Queries) SeeUsers(ctx context.Context, arg SeeUsersParams) error {
+	_, err := q.db.Exec(ctx, seeUsers, arg.TenantID, arg.Users, arg.Revisions)
+	return err
+}
+
 const setRevision = `-- name: SetRevision :exec
 UPDATE rbac.revisions SET revision = $2, changed_at = clock_timestamp() WHERE tenant_id = $1
 `
@@ -597,23 +666,6 @@ type SetRevisionParams struct {
 func (q *Queries) SetRevision(ctx context.Context, arg SetRevisionParams) error {
 	_, err := q.db.Exec(ctx, setRevision, arg.TenantID, arg.Revision)
 	return err
-}
-
-const suspend = `-- name: Suspend :execrows
-INSERT INTO rbac.suspended (tenant_id, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING
-`
-
-type SuspendParams struct {
-	TenantID string
-	UserID   string
-}
-
-func (q *Queries) Suspend(ctx context.Context, arg SuspendParams) (int64, error) {
-	result, err := q.db.Exec(ctx, suspend, arg.TenantID, arg.UserID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
 }
 
 const tenantsAfter = `-- name: TenantsAfter :many
@@ -643,21 +695,4 @@ func (q *Queries) TenantsAfter(ctx context.Context, arg TenantsAfterParams) ([]s
 		return nil, err
 	}
 	return items, nil
-}
-
-const unsuspend = `-- name: Unsuspend :execrows
-DELETE FROM rbac.suspended WHERE tenant_id = $1 AND user_id = $2
-`
-
-type UnsuspendParams struct {
-	TenantID string
-	UserID   string
-}
-
-func (q *Queries) Unsuspend(ctx context.Context, arg UnsuspendParams) (int64, error) {
-	result, err := q.db.Exec(ctx, unsuspend, arg.TenantID, arg.UserID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
 }

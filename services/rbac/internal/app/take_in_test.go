@@ -1,0 +1,75 @@
+package app
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/decision"
+	"github.com/buildify/core/pkg/kit"
+	"github.com/buildify/core/pkg/kit/directory"
+)
+
+// state says what a user is at, by the directory of one replica.
+func (a *App) tells(o *office, user string, revision int64, change func(*contract.Member)) {
+	o.t.Helper()
+	m := contract.Member{UserID: user, TenantID: o.tenant, Active: true, Revision: revision}
+	change(&m)
+	a.Directory.PutMember(m)
+	require.NoError(o.t, a.TakeIn(o.service(), []string{o.tenant}, []string{user}))
+}
+
+// A replica that knows less than another does not undo what that has taken in.
+func TestAReplicaThatKnowsLessTakesNothingBack(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.role("reader", "crm:*:read")
+	behind := &App{DB: o.DB, Directory: directory.New(o.Log), Engine: decision.NewEngine(), Log: o.Log, Committed: func() {}}
+	behind.Directory.PutTenant(contract.Tenant{ID: o.tenant, IsActive: true, Revision: 1})
+	for name, c := range map[string]struct {
+		older, newer func(*contract.Member)
+		may          bool
+	}{
+		"disabled after all": {func(*contract.Member) {}, func(m *contract.Member) { m.Active = false }, false},
+		"active after all":   {func(m *contract.Member) { m.Active = false }, func(*contract.Member) {}, true},
+		"here after all":     {func(m *contract.Member) { m.TenantID = kit.NewID() }, func(*contract.Member) {}, true},
+		"deleted after all":  {func(*contract.Member) {}, func(m *contract.Member) { m.Active, m.Deleted = false, true }, false},
+	} {
+		user := kit.NewID()
+		o.tells(o, user, 10, func(*contract.Member) {})
+		o.tells(o, user, 12, func(m *contract.Member) { c.older(m); m.Active, m.TenantID = true, o.tenant })
+		o.bind(contract.CreateBindingRequest{UserID: contract.ID(user), Role: "reader"})
+		o.tells(o, user, 13, c.newer)
+		behind.tells(o, user, 11, c.older)
+		_, err := o.Load(o.service(), o.tenant)
+		require.NoError(t, err)
+		require.Equal(t, c.may, o.may(user, "crm:deals:read"), name)
+	}
+}
+
+// Who is deleted leaves nothing that could come back.
+func TestTheBindingsOfADeletedUserEnd(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.role("reader", "crm:*:read")
+	user := o.user("reader")
+	group := o.group("readers", []string{user}, "reader")
+	o.tells(o, user, 1000, func(m *contract.Member) { m.Active, m.Deleted = false, true })
+	require.False(t, o.Engine.Policy(o.tenant).Knows(user))
+	require.Zero(t, o.count("SELECT count(*) FROM bindings WHERE user_id = $1", user))
+	members, err := o.ListGroupMembers(o.service(), &contract.ListGroupMembersRequest{TenantID: o.id(), GroupID: contract.ID(group.ID)})
+	require.NoError(t, err)
+	require.Empty(t, members.UserIDs)
+	o.agrees()
+}
+
+// The last administrator may be disabled by the platform: that is taken in like
+// anything else that happened elsewhere.
+func TestWhatHappenedElsewhereIsNotRefused(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.tells(o, o.admin, 1000, func(m *contract.Member) { m.Active = false })
+	require.False(t, o.may(o.admin, "users:read:tenant"))
+	o.agrees()
+}
