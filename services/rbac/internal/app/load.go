@@ -36,6 +36,32 @@ func (a *App) Read(ctx context.Context, tenant string) (p *decision.Policy, err 
 	return p, nil
 }
 
+// catchUp returns a tenant's policy, read anew if the engine's is behind the
+// database.
+func (a *App) catchUp(ctx context.Context, tenant string) (*decision.Policy, error) {
+	if err := a.catchUpAll(ctx, []string{tenant}); err != nil {
+		return nil, err
+	}
+	if p := a.Engine.Policy(tenant); p != nil {
+		return p, nil
+	}
+	return a.Load(ctx, tenant) // nothing is known of it yet, or it was evicted
+}
+
+func (a *App) catchUpAll(ctx context.Context, tenants []string) error {
+	var revisions []db.RevisionsRow
+	err := a.DB.Read(ctx, database.Everything, func(tx pgx.Tx) (err error) {
+		revisions, err = db.New(tx).Revisions(ctx, tenants)
+		return err
+	})
+	for _, row := range revisions {
+		if p := a.Engine.Policy(row.TenantID); err == nil && (p == nil || p.Revision() < row.Revision) {
+			_, err = a.Load(ctx, row.TenantID)
+		}
+	}
+	return err
+}
+
 // chunk is how many tenants are loaded in one go.
 const chunk = 200
 

@@ -27,19 +27,14 @@ func (a *App) policy(ctx context.Context, tenant string, atLeast int64) (*decisi
 	if p, ok := a.held(tenant, atLeast); ok {
 		return p, nil
 	}
-	if a.heldUp() {
-		if err := a.catchUp(ctx, []string{tenant}); err != nil {
-			return nil, err
-		}
-	}
-	if a.Engine.Policy(tenant) != nil {
+	if a.Engine.Policy(tenant) != nil && !a.heldUp() {
 		soon, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
 		if a.Engine.Await(soon, tenant, atLeast) == nil {
 			return a.Engine.Policy(tenant), nil
 		}
 	}
-	p, err := a.Load(ctx, tenant)
+	p, err := a.catchUp(ctx, tenant)
 	if err != nil {
 		return nil, err
 	}

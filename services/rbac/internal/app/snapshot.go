@@ -7,13 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/decision"
 	"github.com/buildify/core/pkg/kit"
-	"github.com/buildify/core/pkg/kit/database"
-	"github.com/buildify/core/services/rbac/internal/store/db"
 )
 
 const (
@@ -39,7 +35,9 @@ func (a *App) Snapshot(ctx context.Context, r *contract.PolicySnapshotRequest) (
 			break
 		}
 		if i%chunk == 0 {
-			if err := a.catchUp(ctx, tenants[i:min(i+chunk, len(tenants))]); err != nil {
+			// Who takes a snapshot believes the beats of all replicas from then on,
+			// and this one may have been held up.
+			if err := a.catchUpAll(ctx, tenants[i:min(i+chunk, len(tenants))]); err != nil {
 				return nil, err
 			}
 		}
@@ -69,23 +67,6 @@ func (a *App) Snapshot(ctx context.Context, r *contract.PolicySnapshotRequest) (
 		}
 	}
 	return response, nil
-}
-
-// catchUp reads anew the policies that are behind the database. Who takes a
-// snapshot believes the beats of all replicas from then on, and this one may
-// have been held up.
-func (a *App) catchUp(ctx context.Context, tenants []string) error {
-	var revisions []db.RevisionsRow
-	err := a.DB.Read(ctx, database.Everything, func(tx pgx.Tx) (err error) {
-		revisions, err = db.New(tx).Revisions(ctx, tenants)
-		return err
-	})
-	for _, row := range revisions {
-		if p := a.Engine.Policy(row.TenantID); err == nil && (p == nil || p.Revision() < row.Revision) {
-			_, err = a.Load(ctx, row.TenantID)
-		}
-	}
-	return err
 }
 
 // snapshotPart is a part that fits a page, and how long it is.
