@@ -77,7 +77,7 @@ func New(deps kit.Deps, cfg Config) *Service {
 	}
 	s.app.Engine.OnApplied(s.applied)
 	s.metrics = newMetrics(deps.Telemetry.Metrics, s.app.Engine)
-	d.Watch(func(tenant, user string) { s.states.dirty(news{tenant, user}) })
+	d.Watch(s.states.dirty)
 	return s
 }
 
@@ -130,6 +130,7 @@ func (s *Service) Start(ctx context.Context) (err error) {
 // load reads all policies, after what others own has become part of them.
 func (s *Service) load(ctx context.Context) error {
 	log := s.deps.Telemetry.Log
+	_, _, _ = s.states.take() // it is part of everything
 	if err := s.takeIn(ctx, s.directory.TenantIDs(), nil); err != nil {
 		return fmt.Errorf("rbac: %w", err)
 	}

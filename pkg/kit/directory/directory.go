@@ -191,6 +191,9 @@ func (d *Directory) PutMember(m contract.Member) {
 	d.put(func() bool {
 		newer := m.Revision > d.members[m.UserID].Revision
 		if newer {
+			if home, ok := d.tenants[m.TenantID]; ok {
+				m.TenantID = home.ID // one string for a million members
+			}
 			d.members[m.UserID] = m
 		}
 		return newer
