@@ -68,5 +68,5 @@ func (t *turn) changeMembers(ctx context.Context, group string, add, remove []st
 	for _, user := range joined {
 		changes = append(changes, contract.PolicyChange{Member: &contract.PolicyMember{GroupID: group, UserID: user}})
 	}
-	return changes, t.Q.TouchGroup(ctx, db.TouchGroupParams{ID: group, Revision: t.Revision})
+	return changes, t.touchGroups(ctx, []string{group})
 }

@@ -78,6 +78,10 @@ func (t *turn) endRole(ctx context.Context, row db.RbacRole, removal *contract.R
 	if err := of.add(ctx, t.Q, t.Tenant, removal); err != nil {
 		return nil, err
 	}
+	err := t.Q.TouchGroupsBoundTo(ctx, db.TouchGroupsBoundToParams{TenantID: t.Tenant, RoleID: row.ID, Revision: t.Revision})
+	if err != nil {
+		return nil, err
+	}
 	changes, err := t.endBindings(ctx, of)
 	return append([]contract.PolicyChange{gone(row)}, changes...), err
 }

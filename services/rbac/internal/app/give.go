@@ -53,6 +53,9 @@ func (a *App) give(ctx context.Context, t *turn, all []grant) ([]contract.Bindin
 			changes = append(changes, roleChange(known[row.ID]))
 		}
 	}
+	if err := t.touchGroups(ctx, idsOf(all, func(g *grant) string { return g.GroupID })); err != nil {
+		return nil, nil, err
+	}
 	made, told, err := t.made(ctx, ids)
 	return made, append(changes, told...), err
 }

@@ -25,6 +25,15 @@ func groupOf(row db.GroupRow) contract.Group {
 	}
 }
 
+// touchGroups gives groups a new revision: their members, or the roles that they
+// are bound to, are others.
+func (t *turn) touchGroups(ctx context.Context, ids []string) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	return t.Q.TouchGroups(ctx, db.TouchGroupsParams{TenantID: t.Tenant, Ids: ids, Revision: t.Revision})
+}
+
 // changeGroup changes a group that is still at the revision, 0 for any, and
 // returns it as it is afterwards.
 func (a *App) changeGroup(ctx context.Context, requested, id contract.ID, what string, revision int64,

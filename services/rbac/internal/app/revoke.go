@@ -26,6 +26,7 @@ func (t *turn) revoke(ctx context.Context, ids []string, named func(i int) strin
 		return nil, err
 	}
 	var changes []contract.PolicyChange
+	var groups []string
 	for i, id := range ids {
 		row, found := byID[id]
 		if !found {
@@ -38,6 +39,12 @@ func (t *turn) revoke(ctx context.Context, ids []string, named func(i int) strin
 			}
 		}
 		changes = append(changes, bindingGone(row))
+		if row.GroupID != nil {
+			groups = append(groups, *row.GroupID)
+		}
+	}
+	if err := t.touchGroups(ctx, groups); err != nil {
+		return nil, err
 	}
 	return changes, t.Q.DeleteBindings(ctx, db.DeleteBindingsParams{TenantID: t.Tenant, Ids: ids})
 }

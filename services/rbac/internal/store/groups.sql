@@ -26,8 +26,13 @@ INSERT INTO rbac.groups (id, tenant_id, name, title, description, revision) VALU
 -- name: UpdateGroup :exec
 UPDATE rbac.groups SET name = $2, title = $3, description = $4, revision = $5, updated_at = now() WHERE id = $1;
 
--- name: TouchGroup :exec
-UPDATE rbac.groups SET revision = $2, updated_at = now() WHERE id = $1;
+-- name: TouchGroups :exec
+UPDATE rbac.groups SET revision = @revision, updated_at = now() WHERE tenant_id = @tenant_id AND id = ANY (@ids::uuid[]);
+
+-- name: TouchGroupsBoundTo :exec
+UPDATE rbac.groups g SET revision = @revision, updated_at = now()
+WHERE g.tenant_id = @tenant_id AND g.id IN (
+    SELECT b.group_id FROM rbac.bindings b WHERE b.tenant_id = @tenant_id AND b.role_id = @role_id);
 
 -- name: DeleteGroup :exec
 DELETE FROM rbac.groups WHERE id = $1;

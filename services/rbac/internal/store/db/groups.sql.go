@@ -292,17 +292,35 @@ func (q *Queries) RemoveMembers(ctx context.Context, arg RemoveMembersParams) ([
 	return items, nil
 }
 
-const touchGroup = `-- name: TouchGroup :exec
-UPDATE rbac.groups SET revision = $2, updated_at = now() WHERE id = $1
+const touchGroups = `-- name: TouchGroups :exec
+UPDATE rbac.groups SET revision = $1, updated_at = now() WHERE tenant_id = $2 AND id = ANY ($3::uuid[])
 `
 
-type TouchGroupParams struct {
-	ID       string
+type TouchGroupsParams struct {
 	Revision int64
+	TenantID string
+	Ids      []string
 }
 
-func (q *Queries) TouchGroup(ctx context.Context, arg TouchGroupParams) error {
-	_, err := q.db.Exec(ctx, touchGroup, arg.ID, arg.Revision)
+func (q *Queries) TouchGroups(ctx context.Context, arg TouchGroupsParams) error {
+	_, err := q.db.Exec(ctx, touchGroups, arg.Revision, arg.TenantID, arg.Ids)
+	return err
+}
+
+const touchGroupsBoundTo = `-- name: TouchGroupsBoundTo :exec
+UPDATE rbac.groups g SET revision = $1, updated_at = now()
+WHERE g.tenant_id = $2 AND g.id IN (
+    SELECT b.group_id FROM rbac.bindings b WHERE b.tenant_id = $2 AND b.role_id = $3)
+`
+
+type TouchGroupsBoundToParams struct {
+	Revision int64
+	TenantID string
+	RoleID   string
+}
+
+func (q *Queries) TouchGroupsBoundTo(ctx context.Context, arg TouchGroupsBoundToParams) error {
+	_, err := q.db.Exec(ctx, touchGroupsBoundTo, arg.Revision, arg.TenantID, arg.RoleID)
 	return err
 }
 
