@@ -15,7 +15,7 @@ func (a *App) CreateRole(ctx context.Context, r *contract.CreateRoleRequest) (*c
 	if err != nil {
 		return nil, err
 	}
-	codes, err := readCodes(r.Permissions)
+	codes, err := readCodes("permissions", r.Permissions)
 	if err != nil {
 		return nil, err
 	}

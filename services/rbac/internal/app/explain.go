@@ -31,18 +31,23 @@ func (a *App) Explain(ctx context.Context, r *contract.ExplainRequest) (*contrac
 // questionTenant is the tenant that an administrator's question about a user is
 // about. A user who does not belong to it is not_found.
 func (a *App) questionTenant(ctx context.Context, user, named contract.ID) (string, error) {
-	if member, ok := a.Directory.Member(kit.UUID(user)); named == "" && kit.UserFrom(ctx).ID == "" && ok {
+	if member, ok := a.Directory.Member(kit.UUID(user)); named == "" && kit.UserFrom(ctx).TenantID == "" && ok {
 		named = contract.ID(member.TenantID)
 	}
 	tenant, err := a.Directory.ActingTenant(ctx, named)
 	if err != nil {
 		return "", err
 	}
-	member, ok := a.Directory.Member(kit.UUID(user))
-	if !ok || !member.Platform && member.TenantID != tenant && !slices.Contains(member.Tenants, tenant) {
+	if member, ok := a.Directory.Member(kit.UUID(user)); !ok || !belongs(member, tenant) {
 		return "", contract.Missing("user")
 	}
 	return tenant, nil
+}
+
+// belongs reports whether a user, active or not, is of the tenant, as a platform
+// administrator is of each.
+func belongs(m contract.Member, tenant string) bool {
+	return !m.Deleted && (m.Platform || m.TenantID == tenant || slices.Contains(m.Tenants, tenant))
 }
 
 func (a *App) explain(ctx context.Context, p *decision.Policy, tenant string, q decision.Question) (*contract.Explanation, error) {

@@ -24,7 +24,7 @@ func (a *App) give(ctx context.Context, t *turn, all []grant) ([]contract.Bindin
 	if err := a.see(ctx, t, users, func(i int) string { return all[i].prefix + "user_id" }); err != nil {
 		return nil, nil, err
 	}
-	if err := t.find(ctx, all); err != nil {
+	if err := find(ctx, t.Q, t.Tenant, all); err != nil {
 		return nil, nil, err
 	}
 	roles := idsOf(all, func(g *grant) string { return g.RoleID })
@@ -62,8 +62,8 @@ func (a *App) give(ctx context.Context, t *turn, all []grant) ([]contract.Bindin
 
 // find resolves the names of roles, and checks that all that the grants name is
 // the tenant's own, or a role of the platform.
-func (t *turn) find(ctx context.Context, all []grant) error {
-	byName, err := t.Q.RolesByName(ctx, db.RolesByNameParams{TenantID: t.Tenant, Names: idsOf(all, func(g *grant) string { return g.Role })})
+func find(ctx context.Context, q *db.Queries, tenant string, all []grant) error {
+	byName, err := q.RolesByName(ctx, db.RolesByNameParams{TenantID: tenant, Names: idsOf(all, func(g *grant) string { return g.Role })})
 	if err != nil {
 		return err
 	}
@@ -74,15 +74,15 @@ func (t *turn) find(ctx context.Context, all []grant) error {
 			}
 		}
 	}
-	roles, err := t.Q.RolesByID(ctx, db.RolesByIDParams{TenantID: t.Tenant, Ids: idsOf(all, func(g *grant) string { return g.RoleID })})
+	roles, err := q.RolesByID(ctx, db.RolesByIDParams{TenantID: tenant, Ids: idsOf(all, func(g *grant) string { return g.RoleID })})
 	if err != nil {
 		return err
 	}
-	groups, err := t.Q.GroupsByID(ctx, db.GroupsByIDParams{TenantID: t.Tenant, Ids: idsOf(all, func(g *grant) string { return g.GroupID })})
+	groups, err := q.GroupsByID(ctx, db.GroupsByIDParams{TenantID: tenant, Ids: idsOf(all, func(g *grant) string { return g.GroupID })})
 	if err != nil {
 		return err
 	}
-	units, err := t.Q.UnitsByID(ctx, db.UnitsByIDParams{TenantID: t.Tenant, Ids: idsOf(all, func(g *grant) string { return g.UnitID })})
+	units, err := q.UnitsByID(ctx, db.UnitsByIDParams{TenantID: tenant, Ids: idsOf(all, func(g *grant) string { return g.UnitID })})
 	if err != nil {
 		return err
 	}

@@ -51,15 +51,21 @@ func reachOf(unit *string, resourceType, resourceID string, ends *time.Time) rea
 	return r
 }
 
-// holds answers permission_denied unless the giver holds the code within reach,
-// all below it included. field is what the answer is about.
-func (g giver) holds(p *decision.Policy, code string, to reach, field string) error {
+// has reports whether the giver holds the code within reach, all below it
+// included: now and at its last second, and so all the time between.
+func (g giver) has(p *decision.Policy, code string, to reach) bool {
 	held := func(now decision.Clock) bool {
 		return p.Holds(g.user, code, decision.Question{}, now) || p.Holds(g.user, code, to.where, now)
 	}
 	now := decision.Now()
 	last := max(now, to.until-1)
-	if g.holdsEverything() || held(func() int64 { return now }) && held(func() int64 { return last }) {
+	return g.holdsEverything() || held(func() int64 { return now }) && held(func() int64 { return last })
+}
+
+// holds answers permission_denied unless the giver has the code. field is what
+// the answer is about.
+func (g giver) holds(p *decision.Policy, code string, to reach, field string) error {
+	if g.has(p, code, to) {
 		return nil
 	}
 	return &contract.Error{
@@ -80,7 +86,6 @@ func (g giver) holdsAll(p *decision.Policy, codes []string, to reach, field stri
 
 // gift is codes that come with a binding, within its reach.
 type gift struct {
-	role  string
 	codes []string
 	reach reach
 }
@@ -91,20 +96,27 @@ func (t *turn) gifts(ctx context.Context, of ending, deny bool) ([]gift, error) 
 	rows, err := t.Q.GivenBy(ctx, db.GivenByParams{
 		TenantID: t.Tenant, Deny: deny, Now: time.Now(), GroupID: optional(of.group), RoleID: optional(of.role),
 	})
-	if err != nil || len(rows) == 0 {
+	if err != nil {
 		return nil, err
+	}
+	return giftsIn(ctx, t.Q, t.Tenant, rows)
+}
+
+// giftsIn adds the codes to what bindings give.
+func giftsIn(ctx context.Context, q *db.Queries, tenant string, rows []db.GivenByRow) (all []gift, err error) {
+	if len(rows) == 0 {
+		return nil, nil
 	}
 	var ids []string
 	for _, row := range rows {
 		ids = append(ids, row.RoleID)
 	}
-	codes, err := codesOf(ctx, t.Q, t.Tenant, ids)
+	codes, err := codesOf(ctx, q, tenant, ids)
 	if err != nil {
 		return nil, err
 	}
-	var all []gift
 	for _, row := range rows {
-		all = append(all, gift{row.RoleID, codes[row.RoleID], reachOf(row.UnitID, row.ResourceType, row.ResourceID, row.ExpiresAt)})
+		all = append(all, gift{codes[row.RoleID], reachOf(row.UnitID, row.ResourceType, row.ResourceID, row.ExpiresAt)})
 	}
 	return all, nil
 }

@@ -3,12 +3,14 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/buildify/core/pkg/contract"
@@ -51,10 +53,15 @@ func newOffice(t *testing.T) *office {
 	o.company, o.branch = kit.NewID(), kit.NewID()
 	o.exec("INSERT INTO modules VALUES ($1, 'crm', true, 1), ($1, 'financial', false, 1)", o.tenant)
 	o.exec("INSERT INTO units VALUES ($1, $2, NULL, false, 1), ($1, $3, $2, false, 1)", o.tenant, o.company, o.branch)
-	_, err = o.Load(o.service(), o.tenant)
-	require.NoError(t, err)
+	o.reload()
 	o.admin = o.user("tenant-administrator")
 	return o
+}
+
+// replica is another replica on the same database, which knows as much of
+// others' data and nothing of the policies.
+func (o *office) replica() *App {
+	return &App{DB: o.DB, Directory: o.Directory, Engine: decision.NewEngine(), Log: o.Log, Committed: func() {}}
 }
 
 // service is the context of a service's request; it holds everything.
@@ -69,6 +76,23 @@ func (o *office) as(user string) context.Context { return o.in(user, o.tenant) }
 
 func (o *office) in(user, tenant string) context.Context {
 	return kit.WithCaller(o.service(), kit.Caller{User: kit.User{ID: user, TenantID: tenant}})
+}
+
+// platform is the context of a platform administrator's request.
+func (o *office) platform(tenant string) context.Context {
+	return kit.WithCaller(o.service(), kit.Caller{User: kit.User{ID: kit.NewID(), TenantID: tenant, Platform: true}})
+}
+
+// declare has a module declare permissions, without more.
+func (o *office) declare(module string, codes ...string) *contract.DeclarePermissionsResponse {
+	o.t.Helper()
+	request := &contract.DeclarePermissionsRequest{ModuleName: module}
+	for _, code := range codes {
+		request.Permissions = append(request.Permissions, contract.DeclaredPermission{Code: code})
+	}
+	response, err := o.DeclarePermissions(o.platform(""), request)
+	require.NoError(o.t, err)
+	return response
 }
 
 func (o *office) id() contract.ID { return contract.ID(o.tenant) }
@@ -93,7 +117,17 @@ func (o *office) newTenant() string {
 	id := kit.NewID()
 	o.Directory.PutTenant(contract.Tenant{ID: id, IsActive: true, Revision: 1})
 	o.exec("INSERT INTO tenants VALUES ($1, true, 1)", id)
+	_, err := o.Load(o.service(), id)
+	require.NoError(o.t, err)
 	return id
+}
+
+// reload has the engine know what was changed behind its back.
+func (o *office) reload() {
+	o.t.Helper()
+	o.Engine.Drop(o.tenant)
+	_, err := o.Load(o.service(), o.tenant)
+	require.NoError(o.t, err)
 }
 
 // user is a new member of the office's tenant, bound to roles by their names.
@@ -146,16 +180,24 @@ func (o *office) may(user, permission string) bool {
 	return o.Engine.Policy(o.tenant).Check(decision.Question{User: user, Permission: permission}, decision.Now)
 }
 
-// steps are the events of a tenant's policy, in the order in which they wait.
-func (o *office) steps(tenant string) (steps []events.PolicyStep) {
+// events are those that wait, in their order.
+func (o *office) events() []events.Event {
 	o.t.Helper()
 	rows, err := o.DB.Query(o.service(), "SELECT event FROM outbox ORDER BY id")
 	require.NoError(o.t, err)
 	raw, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
 	require.NoError(o.t, err)
-	for _, data := range raw {
-		var e events.Event
-		require.NoError(o.t, e.UnmarshalJSON(data))
+	all := make([]events.Event, len(raw))
+	for i, data := range raw {
+		require.NoError(o.t, all[i].UnmarshalJSON(data))
+	}
+	return all
+}
+
+// steps are the events of a tenant's policy.
+func (o *office) steps(tenant string) (steps []events.PolicyStep) {
+	o.t.Helper()
+	for _, e := range o.events() {
 		var step events.PolicyStep
 		if events.PolicyChanged.Is(e) && json.Unmarshal(e.Data(), &step) == nil && step.TenantID == tenant {
 			steps = append(steps, step)
@@ -170,13 +212,10 @@ func (o *office) agrees(tenants ...string) {
 	o.t.Helper()
 	for _, tenant := range append(tenants, o.tenant) {
 		held := o.Engine.Policy(tenant)
-		fresh := &App{DB: o.DB, Directory: o.Directory, Engine: decision.NewEngine(), Log: o.Log}
-		read, err := fresh.Load(o.service(), tenant)
+		read, err := o.Read(o.service(), tenant)
 		require.NoError(o.t, err)
-		if held != nil {
-			require.Equal(o.t, read.Revision(), held.Revision())
-			require.Equal(o.t, read.Digest(), held.Digest(), "the engine differs from the database")
-		}
+		require.Equal(o.t, read.Revision(), held.Revision())
+		require.Equal(o.t, read.Digest(), held.Digest(), "the engine differs from the database")
 		told := decision.New().Apply(0, []contract.PolicyChange{{Tenant: &contract.PolicyTenant{Active: true}}})
 		if tenant == o.tenant {
 			told = told.Apply(0, []contract.PolicyChange{
@@ -197,8 +236,15 @@ func (o *office) agrees(tenants ...string) {
 // refuses requires an answer of this code about this field.
 func refuses(t testing.TB, err error, code contract.Code, field string) {
 	t.Helper()
+	if !assertRefused(t, err, code, field) {
+		t.FailNow()
+	}
+}
+
+// assertRefused is refuses for goroutines, which cannot end a test.
+func assertRefused(t testing.TB, err error, code contract.Code, field string, why ...any) bool {
+	t.Helper()
 	var answer *contract.Error
-	require.ErrorAs(t, err, &answer)
-	require.Equal(t, code, answer.Code, answer.Message)
-	require.Equal(t, field, answer.Field, answer.Message)
+	return assert.ErrorAs(t, err, &answer, why...) &&
+		assert.Equal(t, [2]string{string(code), field}, [2]string{string(answer.Code), answer.Field}, fmt.Sprintln(append(why, answer.Message)...))
 }

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/buildify/core/pkg/contract"
@@ -125,6 +127,10 @@ func (l *officeLife) act() {
 		return
 	}
 	l.done++
+	stored, err := l.Read(l.service(), l.tenant)
+	require.NoError(l.t, err)
+	require.Equal(l.t, stored.Revision(), after.Revision(), what)
+	require.Equal(l.t, stored.Digest(), after.Digest(), "%s: the engine differs from the database", what)
 	require.True(l.t, after.Administered(TenantAdministrator, decision.Now), "%s: nobody is left", what)
 	for _, later := range []time.Duration{0, 40 * time.Minute, 70 * time.Minute, 3 * time.Hour} {
 		at := time.Now().Add(later).Unix()
@@ -215,17 +221,18 @@ func (l *officeLife) try(by string) (what string, err error) {
 
 var errNothing = error(contract.Errorf(contract.NotFound, "nothing to do"))
 
-// Everybody at once: whoever succeeds takes the next revision.
+// Everybody at once, by two replicas: whoever succeeds takes the next revision.
 func TestChangesAtOnceTakeOneRevisionEach(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
 	o.role("reader", "crm:*:read")
+	replicas := []*App{o.App, o.replica()}
 	const many = 24
 	revisions := make(chan int64, many)
-	for range many {
+	for i := range many {
 		user := o.user()
 		go func() {
-			b, err := o.CreateBinding(o.as(o.admin), &contract.CreateBindingRequest{UserID: contract.ID(user), Role: "reader"})
+			b, err := replicas[i%2].CreateBinding(o.as(o.admin), &contract.CreateBindingRequest{UserID: contract.ID(user), Role: "reader"})
 			if err != nil {
 				t.Error(err)
 				revisions <- 0
@@ -239,7 +246,54 @@ func TestChangesAtOnceTakeOneRevisionEach(t *testing.T) {
 		seen[<-revisions] = true
 	}
 	require.Len(t, seen, many)
+	o.reload() // as the other replica's announcements do
 	o.agrees()
+}
+
+// A role of the platform changes while tenants bind it and let go of it: each
+// decides by its last form.
+func TestARoleOfThePlatformChangesWhileTenantsBindIt(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	role, err := o.CreateRole(o.service(), &contract.CreateRoleRequest{Platform: true, Name: "guest", Permissions: []string{"users:read:tenant"}})
+	require.NoError(t, err)
+	var tenants, users []string
+	for range 6 {
+		tenants = append(tenants, o.newTenant())
+		users = append(users, o.userOf(tenants[len(tenants)-1]))
+	}
+	var all sync.WaitGroup
+	for i, tenant := range tenants {
+		all.Go(func() {
+			for range 5 {
+				b, err := o.CreateBinding(o.service(), &contract.CreateBindingRequest{
+					TenantID: contract.ID(tenant), UserID: contract.ID(users[i]), RoleID: contract.ID(role.ID),
+				})
+				if err == nil && i%2 == 0 {
+					_, err = o.DeleteBinding(o.service(), &contract.DeleteBindingRequest{TenantID: contract.ID(tenant), BindingID: contract.ID(b.ID)})
+				}
+				if i%2 == 1 && b == nil && assertRefused(t, err, contract.AlreadyExists, "role_id") {
+					continue
+				}
+				assert.NoError(t, err)
+			}
+		})
+	}
+	last := []string{"groups:read:tenant"}
+	for i := range 8 {
+		codes := []string{"users:read:tenant", "roles:read:tenant"}[i%2 : i%2+1]
+		if i == 7 {
+			codes = last
+		}
+		_, err := o.UpdateRole(o.service(), &contract.UpdateRoleRequest{RoleID: contract.ID(role.ID), Permissions: &codes})
+		require.NoError(t, err)
+	}
+	all.Wait()
+	for i, tenant := range tenants {
+		q := decision.Question{User: users[i], Permission: last[0]}
+		require.Equal(t, i%2 == 1, o.Engine.Policy(tenant).Check(q, decision.Now))
+	}
+	o.agrees(tenants...)
 }
 
 // Of two administrators who remove each other at once, one stays.

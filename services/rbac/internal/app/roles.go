@@ -75,10 +75,10 @@ func roleChange(row db.RbacRole) contract.PolicyChange {
 
 // readCodes checks granted codes and puts them into the form of the rows:
 // sorted, each once.
-func readCodes(codes []string) ([]string, error) {
+func readCodes(field string, codes []string) ([]string, error) {
 	for i, code := range codes {
 		if !contract.ValidGrant(code) {
-			return nil, contract.Invalid(indexed("permissions", i),
+			return nil, contract.Invalid(indexed(field, i),
 				`must be 2 to 5 segments such as financial:accounts:read; a segment may be "*" and the last one "**"`)
 		}
 	}

@@ -53,20 +53,19 @@ func readCursor(cursor string) (id, name string, err error) {
 
 var errCursor = contract.Invalid("cursor", "is not a cursor that this operation gave out")
 
-// readIDs reads a list of ids, each in any spelling, and leaves out those that
-// come again.
+// readIDs reads a list of ids, each in any spelling and named once.
 func readIDs(field string, raw []string) ([]string, error) {
-	ids := make([]string, 0, len(raw))
+	ids := make([]string, len(raw))
 	seen := make(map[string]bool, len(raw))
 	for i, text := range raw {
 		id, err := uuid.Parse(text)
-		if err != nil {
+		switch ids[i] = id.String(); {
+		case err != nil:
 			return nil, contract.Invalid(indexed(field, i), "must be an id, a UUID")
+		case seen[ids[i]]:
+			return nil, contract.Invalid(indexed(field, i), "is named twice")
 		}
-		if !seen[id.String()] {
-			seen[id.String()] = true
-			ids = append(ids, id.String())
-		}
+		seen[ids[i]] = true
 	}
 	return ids, nil
 }

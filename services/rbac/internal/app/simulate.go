@@ -2,14 +2,13 @@ package app
 
 import (
 	"context"
-	"fmt"
+	"slices"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/decision"
 	"github.com/buildify/core/pkg/kit"
-	"github.com/buildify/core/pkg/kit/database"
 	"github.com/buildify/core/services/rbac/internal/store/db"
 )
 
@@ -19,95 +18,158 @@ func (a *App) Simulate(ctx context.Context, r *contract.SimulateRequest) (*contr
 	if err != nil {
 		return nil, err
 	}
+	supposed, err := readSupposition(r)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range supposed.grants {
+		if member, ok := a.Directory.Member(g.UserID); g.UserID != "" && (!ok || !belongs(member, tenant)) {
+			return nil, about(g.prefix+"user_id", contract.Missing("user"))
+		}
+	}
 	p, err := a.policy(ctx, tenant, r.AtLeast)
 	if err != nil {
 		return nil, err
 	}
-	var supposed []contract.PolicyChange
+	var changes []contract.PolicyChange
 	err = a.DB.Read(ctx, tenant, func(tx pgx.Tx) (err error) {
-		supposed, err = supposition(ctx, db.New(tx), tenant, r)
+		changes, err = supposed.changes(ctx, db.New(tx), tenant)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	q := decision.Question{
-		User: kit.UUID(r.UserID), Permission: r.Permission, Unit: lowest(r.CompanyID, r.BranchID, r.DepartmentID),
+		User: supposed.user, Permission: r.Permission, Unit: lowest(r.CompanyID, r.BranchID, r.DepartmentID),
 		ResourceType: r.ResourceType, ResourceID: string(r.ResourceID),
 	}
 	before, err := a.explain(ctx, p, tenant, q)
 	if err != nil {
 		return nil, err
 	}
-	after, err := a.explain(ctx, p.Apply(p.Revision(), supposed), tenant, q)
+	after, err := a.explain(ctx, p.Apply(p.Revision(), changes), tenant, q)
 	if err != nil {
 		return nil, err
 	}
 	return &contract.SimulateResponse{Before: *before, After: *after}, nil
 }
 
-// supposition makes the changes of a request that are not made.
-func supposition(ctx context.Context, q *db.Queries, tenant string, r *contract.SimulateRequest) ([]contract.PolicyChange, error) {
-	var all []contract.PolicyChange
-	for i, role := range r.Roles {
-		found, err := q.SupposedRole(ctx, db.SupposedRoleParams{TenantID: tenant, ID: kit.UUID(contract.ID(role.RoleID))})
-		if err != nil {
-			return nil, unknown(err, "role", "roles[%d].role_id", i)
-		}
-		for j, code := range role.Permissions {
-			if !contract.ValidGrant(code) {
-				return nil, contract.Invalid(fmt.Sprintf("roles[%d].permissions[%d]", i, j), "is not a permission code")
-			}
-		}
-		all = append(all, contract.PolicyChange{Role: &contract.PolicyRole{ID: found.ID, Name: found.Name, Permissions: role.Permissions}})
-	}
-	for i, binding := range r.Revoke {
-		found, err := q.SupposedBinding(ctx, db.SupposedBindingParams{TenantID: tenant, ID: kit.UUID(contract.ID(binding))})
-		if err != nil {
-			return nil, unknown(err, "binding", "revoke[%d]", i)
-		}
-		all = append(all, contract.PolicyChange{Binding: &contract.PolicyBinding{
-			ID: found.ID, UserID: value(found.UserID), GroupID: value(found.GroupID), RoleID: found.RoleID, Removed: true,
-		}})
-	}
-	for i, grant := range r.Grant {
-		found, err := q.SupposedRoleNamed(ctx, db.SupposedRoleNamedParams{
-			TenantID: tenant, ID: kit.UUID(contract.ID(grant.RoleID)), Name: grant.Role,
-		})
-		if err != nil {
-			return nil, unknown(err, "role", "grant[%d].role_id", i)
-		}
-		if (grant.UserID == "") == (grant.GroupID == "") {
-			return nil, contract.Invalid(fmt.Sprintf("grant[%d].user_id", i), "is required, or group_id in its place")
-		}
-		all = append(all,
-			contract.PolicyChange{Role: &contract.PolicyRole{ID: found.ID, Name: found.Name, Permissions: found.Permissions}},
-			contract.PolicyChange{Binding: &contract.PolicyBinding{
-				ID: kit.NewID(), UserID: kit.UUID(contract.ID(grant.UserID)), GroupID: kit.UUID(contract.ID(grant.GroupID)), RoleID: found.ID,
-				Deny: grant.Effect == "deny", UnitID: kit.UUID(contract.ID(grant.UnitID)),
-				ResourceType: grant.ResourceType, ResourceID: grant.ResourceID, ExpiresAt: grant.ExpiresAt,
-			}})
-	}
-	for name, groups := range map[string][]string{"join_groups": r.JoinGroups, "leave_groups": r.LeaveGroups} {
-		for i, group := range groups {
-			found, err := q.SupposedGroup(ctx, db.SupposedGroupParams{TenantID: tenant, ID: kit.UUID(contract.ID(group))})
-			if err != nil {
-				return nil, unknown(err, "group", name+"[%d]", i)
-			}
-			all = append(all, contract.PolicyChange{Member: &contract.PolicyMember{
-				GroupID: found, UserID: kit.UUID(r.UserID), Removed: name == "leave_groups",
-			}})
-		}
-	}
-	for i := range r.ModuleStates {
-		all = append(all, contract.PolicyChange{Module: &r.ModuleStates[i]})
-	}
-	return all, nil
+// supposition is what a simulation supposes, with ids in their usual spelling.
+type supposition struct {
+	user                string
+	roles               []string
+	codes               map[string][]string // of the roles
+	revoke, join, leave []string
+	grants              []grant
+	modules             []contract.PolicyModule
 }
 
-func unknown(err error, what, field string, i int) error {
-	if database.Missing(err) {
-		return &contract.Error{Code: contract.NotFound, Field: fmt.Sprintf(field, i), Message: "no such " + what}
+func readSupposition(r *contract.SimulateRequest) (s supposition, err error) {
+	s = supposition{user: kit.UUID(r.UserID), codes: map[string][]string{}, modules: r.ModuleStates}
+	for i, role := range r.Roles {
+		id := kit.UUID(contract.ID(role.RoleID))
+		s.roles = append(s.roles, id)
+		if s.codes[id], err = readCodes(indexed("roles", i)+".permissions", role.Permissions); err != nil {
+			return s, err
+		}
 	}
-	return err
+	for i, fields := range r.Grant {
+		g, err := readGrant(fields, indexed("grant", i)+".")
+		if err != nil {
+			return s, err
+		}
+		s.grants = append(s.grants, g)
+	}
+	if s.revoke, err = readIDs("revoke", r.Revoke); err != nil {
+		return s, err
+	}
+	if s.join, err = readIDs("join_groups", r.JoinGroups); err != nil {
+		return s, err
+	}
+	s.leave, err = readIDs("leave_groups", r.LeaveGroups)
+	return s, err
+}
+
+// changes lists what the policy would be told, in the order of the request. What
+// is named must be the tenant's own, or a role of the platform.
+func (s *supposition) changes(ctx context.Context, q *db.Queries, tenant string) ([]contract.PolicyChange, error) {
+	if err := find(ctx, q, tenant, s.grants); err != nil {
+		return nil, err
+	}
+	known := map[string]db.RbacRole{}
+	rows, err := q.RolesByID(ctx, db.RolesByIDParams{
+		TenantID: tenant, Ids: append(idsOf(s.grants, func(g *grant) string { return g.RoleID }), s.roles...),
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		if codes, supposed := s.codes[row.ID]; supposed {
+			row.Permissions = codes
+		}
+		known[row.ID] = row
+	}
+	var all []contract.PolicyChange
+	for i, id := range s.roles {
+		row, found := known[id]
+		if !found {
+			return nil, about(indexed("roles", i)+".role_id", contract.Missing("role"))
+		}
+		all = append(all, roleChange(row))
+	}
+	revoked, err := s.revoked(ctx, q, tenant)
+	if err != nil {
+		return nil, err
+	}
+	all = append(all, revoked...)
+	for _, g := range s.grants {
+		all = append(all, roleChange(known[g.RoleID]), contract.PolicyChange{Binding: &contract.PolicyBinding{
+			ID: kit.NewID(), UserID: g.UserID, GroupID: g.GroupID, RoleID: g.RoleID, Deny: g.deny,
+			UnitID: g.UnitID, ResourceType: g.ResourceType, ResourceID: g.ResourceID, ExpiresAt: g.ExpiresAt,
+		}})
+	}
+	members, err := s.members(ctx, q, tenant)
+	all = append(all, members...)
+	for i := range s.modules {
+		all = append(all, contract.PolicyChange{Module: &s.modules[i]})
+	}
+	return all, err
+}
+
+func (s *supposition) revoked(ctx context.Context, q *db.Queries, tenant string) (changes []contract.PolicyChange, err error) {
+	rows, err := q.BindingsByID(ctx, db.BindingsByIDParams{Ids: s.revoke, TenantID: tenant})
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[string]bool, len(rows))
+	for _, row := range rows {
+		known[row.ID] = true
+		changes = append(changes, bindingGone(row))
+	}
+	for i, id := range s.revoke {
+		if !known[id] {
+			return nil, about(indexed("revoke", i), contract.Missing("binding"))
+		}
+	}
+	return changes, nil
+}
+
+func (s *supposition) members(ctx context.Context, q *db.Queries, tenant string) (changes []contract.PolicyChange, err error) {
+	for _, list := range []struct {
+		field  string
+		groups []string
+		leave  bool
+	}{{"join_groups", s.join, false}, {"leave_groups", s.leave, true}} {
+		known, err := q.GroupsByID(ctx, db.GroupsByIDParams{Ids: list.groups, TenantID: tenant})
+		if err != nil {
+			return nil, err
+		}
+		for i, id := range list.groups {
+			if !slices.Contains(known, id) {
+				return nil, about(indexed(list.field, i), contract.Missing("group"))
+			}
+			changes = append(changes, contract.PolicyChange{Member: &contract.PolicyMember{GroupID: id, UserID: s.user, Removed: list.leave}})
+		}
+	}
+	return changes, nil
 }

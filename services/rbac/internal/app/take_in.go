@@ -47,7 +47,7 @@ func (a *App) takeIn(ctx context.Context, tenant string, users []string) error {
 		}
 		n := a.news(tenant, known[tenant])
 		for _, write := range n.writes {
-			if err := write(ctx, t.Q); err != nil {
+			if err := write(ctx, t); err != nil {
 				return nil, err
 			}
 		}
@@ -103,11 +103,11 @@ func readStates(ctx context.Context, q *db.Queries, tenants, users []string) (st
 // news is what the directory knows better. Some of it is written and changes
 // nothing that is decided by.
 type news struct {
-	writes  []func(context.Context, *db.Queries) error
+	writes  []func(context.Context, *turn) error
 	changes []contract.PolicyChange
 }
 
-func (n *news) add(write func(context.Context, *db.Queries) error, differs bool, change contract.PolicyChange) {
+func (n *news) add(write func(context.Context, *turn) error, differs bool, change contract.PolicyChange) {
 	n.writes = append(n.writes, write)
 	if differs {
 		n.changes = append(n.changes, change)
@@ -116,18 +116,18 @@ func (n *news) add(write func(context.Context, *db.Queries) error, differs bool,
 
 func (a *App) news(tenant string, known *state) *news {
 	n := &news{}
-	if t, ok := a.Directory.Tenant(tenant); ok && (known.tenant == nil || known.tenant.SourceRevision < t.Revision) {
-		n.add(func(ctx context.Context, q *db.Queries) error {
-			return q.PutPolicyTenant(ctx, db.PutPolicyTenantParams{TenantID: tenant, Active: t.IsActive, SourceRevision: t.Revision})
-		}, known.tenant == nil || known.tenant.Active != t.IsActive, contract.PolicyChange{Tenant: &contract.PolicyTenant{Active: t.IsActive}})
+	if own, ok := a.Directory.Tenant(tenant); ok && (known.tenant == nil || known.tenant.SourceRevision < own.Revision) {
+		n.add(func(ctx context.Context, t *turn) error {
+			return t.Q.PutPolicyTenant(ctx, db.PutPolicyTenantParams{TenantID: tenant, Active: own.IsActive, SourceRevision: own.Revision})
+		}, known.tenant == nil || known.tenant.Active != own.IsActive, contract.PolicyChange{Tenant: &contract.PolicyTenant{Active: own.IsActive}})
 	}
 	for _, m := range a.Directory.Activations(tenant) {
 		row, ok := known.modules[m.Module]
 		if ok && row.SourceRevision >= m.Revision {
 			continue
 		}
-		n.add(func(ctx context.Context, q *db.Queries) error {
-			return q.PutPolicyModule(ctx, db.PutPolicyModuleParams{TenantID: tenant, Name: m.Module, Enabled: m.Enabled, SourceRevision: m.Revision})
+		n.add(func(ctx context.Context, t *turn) error {
+			return t.Q.PutPolicyModule(ctx, db.PutPolicyModuleParams{TenantID: tenant, Name: m.Module, Enabled: m.Enabled, SourceRevision: m.Revision})
 		}, row.Enabled != m.Enabled, contract.PolicyChange{Module: &contract.PolicyModule{Name: m.Module, Enabled: m.Enabled}})
 	}
 	for _, u := range a.Directory.Units(tenant) {
@@ -139,7 +139,7 @@ func (a *App) news(tenant string, known *state) *news {
 		if u.ParentID != "" {
 			put.ParentID = &u.ParentID
 		}
-		n.add(func(ctx context.Context, q *db.Queries) error { return q.PutPolicyUnit(ctx, put) },
+		n.add(func(ctx context.Context, t *turn) error { return t.Q.PutPolicyUnit(ctx, put) },
 			(ok && !row.Removed) != !u.Removed || value(row.ParentID) != u.ParentID,
 			contract.PolicyChange{Unit: &contract.PolicyUnit{ID: u.ID, ParentID: u.ParentID, Removed: u.Removed}})
 	}
@@ -155,25 +155,29 @@ func (a *App) people(n *news, tenant string, known *state) {
 		if !ok || m.Revision <= row.SourceRevision {
 			continue
 		}
-		belongs := !m.Deleted && (m.Platform || m.TenantID == tenant || slices.Contains(m.Tenants, tenant))
-		put := db.PutPolicyUserParams{TenantID: tenant, UserID: row.UserID, Suspended: belongs && !m.Active, SourceRevision: m.Revision}
+		here := belongs(m, tenant)
+		put := db.PutPolicyUserParams{TenantID: tenant, UserID: row.UserID, Suspended: here && !m.Active, SourceRevision: m.Revision}
 		switch {
-		case !belongs:
-			n.add(func(ctx context.Context, q *db.Queries) error { return removeUser(ctx, q, put) }, true,
+		case !here:
+			n.add(func(ctx context.Context, t *turn) error { return t.removeUser(ctx, put) }, true,
 				contract.PolicyChange{User: &contract.PolicyUser{ID: row.UserID, Removed: true}})
 		case put.Suspended != row.Suspended || row.SourceRevision > 0:
-			n.add(func(ctx context.Context, q *db.Queries) error { return q.PutPolicyUser(ctx, put) }, put.Suspended != row.Suspended,
+			n.add(func(ctx context.Context, t *turn) error { return t.Q.PutPolicyUser(ctx, put) }, put.Suspended != row.Suspended,
 				contract.PolicyChange{User: &contract.PolicyUser{ID: row.UserID, Suspended: put.Suspended}})
 		}
 	}
 }
 
-func removeUser(ctx context.Context, q *db.Queries, put db.PutPolicyUserParams) error {
-	if _, err := q.RemoveUserMemberships(ctx, db.RemoveUserMembershipsParams{TenantID: put.TenantID, UserID: put.UserID}); err != nil {
+func (t *turn) removeUser(ctx context.Context, put db.PutPolicyUserParams) error {
+	err := t.Q.TouchGroupsOf(ctx, db.TouchGroupsOfParams{TenantID: t.Tenant, UserID: put.UserID, Revision: t.Revision})
+	if err != nil {
 		return err
 	}
-	if _, err := q.RemoveUserBindings(ctx, db.RemoveUserBindingsParams{TenantID: put.TenantID, UserID: &put.UserID}); err != nil {
+	if err := t.Q.RemoveUserMemberships(ctx, db.RemoveUserMembershipsParams{TenantID: t.Tenant, UserID: put.UserID}); err != nil {
 		return err
 	}
-	return q.PutPolicyUser(ctx, put)
+	if err := t.Q.RemoveUserBindings(ctx, db.RemoveUserBindingsParams{TenantID: t.Tenant, UserID: &put.UserID}); err != nil {
+		return err
+	}
+	return t.Q.PutPolicyUser(ctx, put)
 }

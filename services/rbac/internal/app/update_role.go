@@ -17,7 +17,7 @@ func (a *App) UpdateRole(ctx context.Context, r *contract.UpdateRoleRequest) (*c
 	}
 	var codes []string
 	if r.Permissions != nil {
-		if codes, err = readCodes(*r.Permissions); err != nil {
+		if codes, err = readCodes("permissions", *r.Permissions); err != nil {
 			return nil, err
 		}
 	}

@@ -48,6 +48,13 @@ SELECT DISTINCT role_id, unit_id, resource_type, resource_id, expires_at FROM rb
 WHERE tenant_id = @tenant_id AND deny = @deny AND (expires_at IS NULL OR expires_at > @now::timestamptz)
     AND (group_id = sqlc.narg(group_id)::uuid OR role_id = sqlc.narg(role_id)::uuid);
 
+-- name: GivenTo :many
+-- What a user is given, by themselves and by their groups: each role and reach once.
+SELECT DISTINCT b.role_id, b.unit_id, b.resource_type, b.resource_id, b.expires_at FROM rbac.bindings b
+WHERE b.tenant_id = @tenant_id AND NOT b.deny AND (b.expires_at IS NULL OR b.expires_at > @now::timestamptz)
+    AND (b.user_id = @user_id::uuid OR b.group_id IN (
+        SELECT m.group_id FROM rbac.members m WHERE m.tenant_id = @tenant_id AND m.user_id = @user_id::uuid));
+
 -- name: BoundPlatformRoles :many
 -- Which of the roles are the platform's, and whether the tenant binds them.
 SELECT r.id, r.name, r.permissions,

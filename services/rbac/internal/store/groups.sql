@@ -34,6 +34,12 @@ UPDATE rbac.groups g SET revision = @revision, updated_at = now()
 WHERE g.tenant_id = @tenant_id AND g.id IN (
     SELECT b.group_id FROM rbac.bindings b WHERE b.tenant_id = @tenant_id AND b.role_id = @role_id);
 
+-- name: TouchGroupsOf :exec
+-- Those that a user belongs to.
+UPDATE rbac.groups g SET revision = @revision, updated_at = now()
+WHERE g.tenant_id = @tenant_id AND g.id IN (
+    SELECT m.group_id FROM rbac.members m WHERE m.tenant_id = @tenant_id AND m.user_id = @user_id);
+
 -- name: DeleteGroup :exec
 DELETE FROM rbac.groups WHERE id = $1;
 

@@ -94,15 +94,11 @@ FROM (SELECT unnest(@users::uuid[]) AS user_id, unnest(@revisions::bigint[]) AS 
 ON CONFLICT (tenant_id, user_id) DO UPDATE SET source_revision = excluded.source_revision
 WHERE rbac.users.source_revision < excluded.source_revision AND NOT rbac.users.suspended;
 
--- name: RemoveUserBindings :execrows
+-- name: RemoveUserBindings :exec
 DELETE FROM rbac.bindings WHERE tenant_id = $1 AND user_id = $2;
 
--- name: RemoveUserMemberships :execrows
+-- name: RemoveUserMemberships :exec
 DELETE FROM rbac.members WHERE tenant_id = $1 AND user_id = $2;
-
--- name: IsPolicyUser :one
-SELECT EXISTS (SELECT FROM rbac.bindings b WHERE b.tenant_id = $1 AND b.user_id = $2)
-    OR EXISTS (SELECT FROM rbac.members m WHERE m.tenant_id = $1 AND m.user_id = $2);
 
 -- name: Revision :one
 SELECT revision FROM rbac.revisions WHERE tenant_id = $1;

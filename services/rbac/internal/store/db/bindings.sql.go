@@ -275,6 +275,54 @@ func (q *Queries) GivenBy(ctx context.Context, arg GivenByParams) ([]GivenByRow,
 	return items, nil
 }
 
+const givenTo = `-- name: GivenTo :many
+SELECT DISTINCT b.role_id, b.unit_id, b.resource_type, b.resource_id, b.expires_at FROM rbac.bindings b
+WHERE b.tenant_id = $1 AND NOT b.deny AND (b.expires_at IS NULL OR b.expires_at > $2::timestamptz)
+    AND (b.user_id = $3::uuid OR b.group_id IN (
+        SELECT m.group_id FROM rbac.members m WHERE m.tenant_id = $1 AND m.user_id = $3::uuid))
+`
+
+type GivenToParams struct {
+	TenantID string
+	Now      time.Time
+	UserID   string
+}
+
+type GivenToRow struct {
+	RoleID       string
+	UnitID       *string
+	ResourceType string
+	ResourceID   string
+	ExpiresAt    *time.Time
+}
+
+// What a user is given, by themselves and by their groups: each role and reach once.
+func (q *Queries) GivenTo(ctx context.Context, arg GivenToParams) ([]GivenToRow, error) {
+	rows, err := q.db.Query(ctx, givenTo, arg.TenantID, arg.Now, arg.UserID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []GivenToRow
+	for rows.Next() {
+		var i GivenToRow
+		if err := rows.Scan(
+			&i.RoleID,
+			&i.UnitID,
+			&i.ResourceType,
+			&i.ResourceID,
+			&i.ExpiresAt,
+		); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const listBindings = `-- name: ListBindings :many
 SELECT b.id, b.tenant_id, b.user_id, b.group_id, b.role_id, b.deny, b.unit_id, b.resource_type, b.resource_id, b.expires_at, b.created_at, b.created_by, b.revision, r.name AS role FROM rbac.bindings b JOIN rbac.roles r ON r.id = b.role_id
 WHERE b.tenant_id = $1 AND b.id > $2

@@ -324,6 +324,24 @@ func (q *Queries) TouchGroupsBoundTo(ctx context.Context, arg TouchGroupsBoundTo
 	return err
 }
 
+const touchGroupsOf = `-- name: TouchGroupsOf :exec
+UPDATE rbac.groups g SET revision = $1, updated_at = now()
+WHERE g.tenant_id = $2 AND g.id IN (
+    SELECT m.group_id FROM rbac.members m WHERE m.tenant_id = $2 AND m.user_id = $3)
+`
+
+type TouchGroupsOfParams struct {
+	Revision int64
+	TenantID string
+	UserID   string
+}
+
+// Those that a user belongs to.
+func (q *Queries) TouchGroupsOf(ctx context.Context, arg TouchGroupsOfParams) error {
+	_, err := q.db.Exec(ctx, touchGroupsOf, arg.Revision, arg.TenantID, arg.UserID)
+	return err
+}
+
 const updateGroup = `-- name: UpdateGroup :exec
 UPDATE rbac.groups SET name = $2, title = $3, description = $4, revision = $5, updated_at = now() WHERE id = $1
 `

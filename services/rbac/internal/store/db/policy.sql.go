@@ -60,23 +60,6 @@ func (q *Queries) Clock(ctx context.Context) (time.Time, error) {
 	return now, err
 }
 
-const isPolicyUser = `-- name: IsPolicyUser :one
-SELECT EXISTS (SELECT FROM rbac.bindings b WHERE b.tenant_id = $1 AND b.user_id = $2)
-    OR EXISTS (SELECT FROM rbac.members m WHERE m.tenant_id = $1 AND m.user_id = $2)
-`
-
-type IsPolicyUserParams struct {
-	TenantID string
-	UserID   *string
-}
-
-func (q *Queries) IsPolicyUser(ctx context.Context, arg IsPolicyUserParams) (*bool, error) {
-	row := q.db.QueryRow(ctx, isPolicyUser, arg.TenantID, arg.UserID)
-	var column_1 *bool
-	err := row.Scan(&column_1)
-	return column_1, err
-}
-
 const loadBindings = `-- name: LoadBindings :many
 SELECT tenant_id, id, user_id, group_id, role_id, deny, unit_id, resource_type, resource_id, expires_at
 FROM rbac.bindings WHERE tenant_id = ANY($1::uuid[])
@@ -559,7 +542,7 @@ func (q *Queries) PutPolicyUser(ctx context.Context, arg PutPolicyUserParams) er
 	return err
 }
 
-const removeUserBindings = `-- name: RemoveUserBindings :execrows
+const removeUserBindings = `-- name: RemoveUserBindings :exec
 DELETE FROM rbac.bindings WHERE tenant_id = $1 AND user_id = $2
 `
 
@@ -568,15 +551,12 @@ type RemoveUserBindingsParams struct {
 	UserID   *string
 }
 
-func (q *Queries) RemoveUserBindings(ctx context.Context, arg RemoveUserBindingsParams) (int64, error) {
-	result, err := q.db.Exec(ctx, removeUserBindings, arg.TenantID, arg.UserID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+func (q *Queries) RemoveUserBindings(ctx context.Context, arg RemoveUserBindingsParams) error {
+	_, err := q.db.Exec(ctx, removeUserBindings, arg.TenantID, arg.UserID)
+	return err
 }
 
-const removeUserMemberships = `-- name: RemoveUserMemberships :execrows
+const removeUserMemberships = `-- name: RemoveUserMemberships :exec
 DELETE FROM rbac.members WHERE tenant_id = $1 AND user_id = $2
 `
 
@@ -585,12 +565,9 @@ type RemoveUserMembershipsParams struct {
 	UserID   string
 }
 
-func (q *Queries) RemoveUserMemberships(ctx context.Context, arg RemoveUserMembershipsParams) (int64, error) {
-	result, err := q.db.Exec(ctx, removeUserMemberships, arg.TenantID, arg.UserID)
-	if err != nil {
-		return 0, err
-	}
-	return result.RowsAffected(), nil
+func (q *Queries) RemoveUserMemberships(ctx context.Context, arg RemoveUserMembershipsParams) error {
+	_, err := q.db.Exec(ctx, removeUserMemberships, arg.TenantID, arg.UserID)
+	return err
 }
 
 const revision = `-- name: Revision :one
