@@ -11,7 +11,7 @@ type Group struct {
 	Members     int       `json:"members" doc:"How many users belong to it."`
 	Roles       []string  `json:"roles" doc:"The ids of the roles that it is bound to, in any scope."`
 	UpdatedAt   time.Time `json:"updated_at"`
-	Revision    int64     `json:"revision" doc:"The revision of the tenant's policy at which the group or its members last changed; If-Match takes it."`
+	Revision    int64     `json:"revision" doc:"The revision of the tenant's policy at which the group, its members or its roles last changed; If-Match takes it."`
 }
 
 // GroupRequest names a group.

@@ -30,8 +30,6 @@ type turn struct {
 	Revision int64
 	// Policy is how it was before.
 	Policy *decision.Policy
-	// Fact says that what is taken in happened elsewhere and cannot be refused.
-	Fact bool
 }
 
 // errLastAdministrator refuses what would leave a tenant to nobody.
@@ -88,15 +86,21 @@ func (a *App) step(ctx context.Context, tx pgx.Tx, tenant, what string,
 	if err != nil || len(changes) == 0 {
 		return nil, before, err
 	}
-	if !t.Fact && leftToNobody(policy, policy.Apply(t.Revision, changes)) {
+	if leftToNobody(policy, policy.Apply(t.Revision, changes)) {
 		return nil, 0, errLastAdministrator
 	}
-	step := events.PolicyStep{TenantID: tenant, Revision: t.Revision, Change: what, Changes: changes}
-	event, err := kit.NewEvent(ctx, events.PolicyChanged, tenant, t.Revision, step)
+	step, err := t.record(ctx, tx, what, changes)
+	return step, t.Revision, err
+}
+
+// record writes the step that the changes make, and its event.
+func (t *turn) record(ctx context.Context, tx pgx.Tx, what string, changes []contract.PolicyChange) (*events.PolicyStep, error) {
+	step := &events.PolicyStep{TenantID: t.Tenant, Revision: t.Revision, Change: what, Changes: changes}
+	event, err := kit.NewEvent(ctx, events.PolicyChanged, t.Tenant, t.Revision, step)
 	if err == nil {
-		err = errors.Join(q.SetRevision(ctx, db.SetRevisionParams{TenantID: tenant, Revision: t.Revision}), outbox.Add(ctx, tx, event))
+		err = errors.Join(t.Q.SetRevision(ctx, db.SetRevisionParams{TenantID: t.Tenant, Revision: t.Revision}), outbox.Add(ctx, tx, event))
 	}
-	return &step, t.Revision, err
+	return step, err
 }
 
 // leftToNobody reports whether a change takes the last administrator.

@@ -8,6 +8,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/events"
 	"github.com/buildify/core/pkg/kit/database"
 	"github.com/buildify/core/services/rbac/internal/store/db"
 )
@@ -28,32 +29,58 @@ func (a *App) TakeIn(ctx context.Context, tenants, users []string) (failed error
 		if err != nil {
 			return errors.Join(failed, err)
 		}
-		for _, tenant := range part {
-			if len(a.news(tenant, known[tenant]).writes) == 0 {
-				continue
-			}
-			failed = errors.Join(failed, a.takeIn(ctx, tenant, users))
+		differs := slices.DeleteFunc(slices.Clone(part), func(tenant string) bool { return len(a.news(tenant, known[tenant]).writes) == 0 })
+		if len(differs) == 0 {
+			continue
+		}
+		if err := a.takeIn(ctx, differs, users); err == nil || len(differs) == 1 || ctx.Err() != nil {
+			failed = errors.Join(failed, err)
+			continue
+		}
+		for _, tenant := range differs {
+			failed = errors.Join(failed, a.takeIn(ctx, []string{tenant}, users))
 		}
 	}
 	return failed
 }
 
-func (a *App) takeIn(ctx context.Context, tenant string, users []string) error {
-	_, err := a.change(ctx, tenant, "state.changed", func(t *turn) ([]contract.PolicyChange, error) {
-		t.Fact = true
-		known, err := readStates(ctx, t.Q, []string{tenant}, users)
+// takeIn has each of the tenants take its step, in one transaction. It happened
+// elsewhere: nothing of it can be refused.
+func (a *App) takeIn(ctx context.Context, tenants, users []string) error {
+	var steps []*events.PolicyStep
+	err := a.DB.In(ctx, database.Everything, func(tx pgx.Tx) error {
+		q := db.New(tx)
+		revisions, err := q.LockRevisions(ctx, slices.Sorted(slices.Values(tenants)))
 		if err != nil {
-			return nil, err
+			return err
 		}
-		n := a.news(tenant, known[tenant])
-		for _, write := range n.writes {
-			if err := write(ctx, t); err != nil {
-				return nil, err
+		known, err := readStates(ctx, q, tenants, users)
+		for _, row := range revisions {
+			if err != nil {
+				return err
+			}
+			t := &turn{Q: q, Tenant: row.TenantID, Revision: row.Revision + 1}
+			n := a.news(t.Tenant, known[t.Tenant])
+			for _, write := range n.writes {
+				if err := write(ctx, t); err != nil {
+					return err
+				}
+			}
+			if len(n.changes) > 0 {
+				var step *events.PolicyStep
+				step, err = t.record(ctx, tx, "state.changed", n.changes)
+				steps = append(steps, step)
 			}
 		}
-		return n.changes, nil
+		return err
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	for _, step := range steps {
+		a.committed(*step)
+	}
+	return nil
 }
 
 // state is what the database holds of a tenant's others' data.

@@ -4,6 +4,12 @@ INSERT INTO rbac.revisions (tenant_id, revision) VALUES ($1, 0)
 ON CONFLICT (tenant_id) DO UPDATE SET revision = rbac.revisions.revision
 RETURNING revision;
 
+-- name: LockRevisions :many
+-- LockRevision for several, which are locked in the order in which they are named.
+INSERT INTO rbac.revisions (tenant_id, revision) SELECT unnest(@tenants::uuid[]), 0
+ON CONFLICT (tenant_id) DO UPDATE SET revision = rbac.revisions.revision
+RETURNING tenant_id, revision;
+
 -- name: SetRevision :exec
 UPDATE rbac.revisions SET revision = $2, changed_at = clock_timestamp() WHERE tenant_id = $1;
 

@@ -414,6 +414,38 @@ func (q *Queries) LockRevision(ctx context.Context, tenantID string) (int64, err
 	return revision, err
 }
 
+const lockRevisions = `-- name: LockRevisions :many
+INSERT INTO rbac.revisions (tenant_id, revision) SELECT unnest($1::uuid[]), 0
+ON CONFLICT (tenant_id) DO UPDATE SET revision = rbac.revisions.revision
+RETURNING tenant_id, revision
+`
+
+type LockRevisionsRow struct {
+	TenantID string
+	Revision int64
+}
+
+// LockRevision for several, which are locked in the order in which they are named.
+func (q *Queries) LockRevisions(ctx context.Context, tenants []string) ([]LockRevisionsRow, error) {
+	rows, err := q.db.Query(ctx, lockRevisions, tenants)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []LockRevisionsRow
+	for rows.Next() {
+		var i LockRevisionsRow
+		if err := rows.Scan(&i.TenantID, &i.Revision); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const policyModules = `-- name: PolicyModules :many
 SELECT name, enabled FROM rbac.modules WHERE tenant_id = $1
 `
