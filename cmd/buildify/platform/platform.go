@@ -15,7 +15,10 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/pkg/kit/database"
@@ -205,51 +208,71 @@ func (p *Platform) connect(ctx context.Context, user string) (kit.Deps, error) {
 	return kit.Deps{NATS: nc, Telemetry: p.telemetry, Version: process.Version, Replicas: 1}, nil
 }
 
-// startServices starts them in the order of what they ask of each other.
+// startServices starts them in the order of what they ask of each other;
+// tenant and auth ask one another.
 func (p *Platform) startServices(ctx context.Context) error {
-	for _, service := range []struct {
+	type service struct {
 		name string
 		make func(kit.Deps) (kit.Service, error)
-	}{
-		{tenant.Name, func(d kit.Deps) (kit.Service, error) { return tenant.New(d), nil }},
-		{auth.Name, func(d kit.Deps) (kit.Service, error) { return p.newAuth(ctx, d) }},
-		{rbac.Name, func(d kit.Deps) (kit.Service, error) { return rbac.New(d, rbac.Config{}), nil }},
-		{audit.Name, func(d kit.Deps) (kit.Service, error) { return audit.New(d), nil }},
-		{httpbridge.Name, func(d kit.Deps) (kit.Service, error) {
+	}
+	for _, together := range [][]service{
+		{
+			{tenant.Name, func(d kit.Deps) (kit.Service, error) { return tenant.New(d), nil }},
+			{auth.Name, func(d kit.Deps) (kit.Service, error) { return p.newAuth(ctx, d) }},
+		},
+		{{rbac.Name, func(d kit.Deps) (kit.Service, error) { return rbac.New(d, rbac.Config{}), nil }}},
+		{{audit.Name, func(d kit.Deps) (kit.Service, error) { return audit.New(d), nil }}},
+		{{httpbridge.Name, func(d kit.Deps) (kit.Service, error) {
 			p.bridge = httpbridge.New(d, httpbridge.Config{
 				Listener: p.http, Pages: map[string]http.Handler{"GET " + OutboxPath: p.auth.Outbox()},
 			})
 			return p.bridge, nil
-		}},
+		}}},
 	} {
-		if err := p.startService(ctx, service.name, service.make); err != nil {
-			return fmt.Errorf("%s: %w", service.name, err)
+		starting, ctx := errgroup.WithContext(ctx)
+		var ready []func() error
+		var pushing sync.Mutex
+		for _, s := range together {
+			deps, err := p.serviceDeps(ctx, s.name)
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			made, err := s.make(deps)
+			if err != nil {
+				return fmt.Errorf("%s: %w", s.name, err)
+			}
+			ready = append(ready, func() error {
+				if err := made.Start(ctx); err != nil {
+					return fmt.Errorf("%s: %w", s.name, err)
+				}
+				pushing.Lock()
+				defer pushing.Unlock()
+				p.stack.Push(s.name, made.Stop)
+				return nil
+			})
+		}
+		for _, start := range ready {
+			starting.Go(start)
+		}
+		if err := starting.Wait(); err != nil {
+			return err
 		}
 	}
 	p.HTTPURL = p.bridge.URL()
 	return nil
 }
 
-func (p *Platform) startService(ctx context.Context, name string, make func(kit.Deps) (kit.Service, error)) error {
+// serviceDeps connects a service to the bus and to its database.
+func (p *Platform) serviceDeps(ctx context.Context, name string) (kit.Deps, error) {
 	deps, err := p.connect(ctx, name)
-	if err != nil {
-		return err
+	if err != nil || name == httpbridge.Name {
+		return deps, err
 	}
-	if name != httpbridge.Name {
-		if deps.DB, err = database.Open(ctx, p.url(""), name, 0); err != nil {
-			return err
-		}
-		p.stack.Push(name+" database", func(context.Context) error { deps.DB.Close(); return nil })
+	if deps.DB, err = database.Open(ctx, p.url(""), name, 0); err != nil {
+		return deps, err
 	}
-	service, err := make(deps)
-	if err != nil {
-		return err
-	}
-	if err := service.Start(ctx); err != nil {
-		return err
-	}
-	p.stack.Push(name, service.Stop)
-	return nil
+	p.stack.Push(name+" database", func(context.Context) error { deps.DB.Close(); return nil })
+	return deps, nil
 }
 
 func (p *Platform) newAuth(ctx context.Context, deps kit.Deps) (kit.Service, error) {

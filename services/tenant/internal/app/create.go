@@ -14,13 +14,14 @@ import (
 func (a *App) Create(ctx context.Context, r *contract.CreateTenantRequest) (*contract.Tenant, error) {
 	id := kit.NewID()
 	var tenant contract.Tenant
-	err := a.change(ctx, id, func(q *db.Queries) (events.Event, error) {
+	err := a.Store.Change(ctx, id, func(q *db.Queries) ([]events.Event, error) {
 		row, err := q.CreateTenant(ctx, db.CreateTenantParams{ID: id, Code: r.Code, Name: r.Name})
 		if err != nil {
-			return events.Event{}, err
+			return nil, err
 		}
 		tenant = tenantOf(row)
-		return events.New(events.TenantChanged, id, tenant.Revision, tenant)
+		e, err := kit.NewEvent(ctx, events.TenantChanged, id, tenant.Revision, tenant)
+		return []events.Event{e}, err
 	})
 	if _, duplicate := database.Duplicate(err); duplicate {
 		return nil, &contract.Error{Code: contract.AlreadyExists, Field: "code", Message: "a tenant of this code exists"}

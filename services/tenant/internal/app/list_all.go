@@ -3,8 +3,6 @@ package app
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/pkg/kit/database"
@@ -18,8 +16,7 @@ func (a *App) ListAll(ctx context.Context, r *contract.SnapshotRequest) (*contra
 		return nil, err
 	}
 	response := &contract.ListTenantsResponse{Items: []contract.TenantSnapshot{}}
-	err = a.DB.Read(ctx, database.Everything, func(tx pgx.Tx) error {
-		q := db.New(tx)
+	err = a.Store.Read(ctx, database.Everything, func(q *db.Queries) error {
 		tenants, err := q.ListTenants(ctx, db.ListTenantsParams{After: after, Page: int32(limit)})
 		if err != nil {
 			return err

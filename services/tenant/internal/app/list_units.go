@@ -3,8 +3,6 @@ package app
 import (
 	"context"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/pkg/kit/database"
@@ -18,8 +16,8 @@ func (a *App) ListUnits(ctx context.Context, r *contract.SnapshotRequest) (*cont
 		return nil, err
 	}
 	response := &contract.ListUnitsResponse{Items: []contract.OrgUnit{}}
-	err = a.DB.Read(ctx, database.Everything, func(tx pgx.Tx) error {
-		units, err := db.New(tx).ListUnits(ctx, db.ListUnitsParams{After: after, Page: int32(limit)})
+	err = a.Store.Read(ctx, database.Everything, func(q *db.Queries) error {
+		units, err := q.ListUnits(ctx, db.ListUnitsParams{After: after, Page: int32(limit)})
 		for _, row := range units {
 			response.Items = append(response.Items, unitOf(row))
 		}

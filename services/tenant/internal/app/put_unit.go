@@ -14,25 +14,26 @@ import (
 func (a *App) PutUnit(ctx context.Context, r *contract.PutUnitRequest) (*contract.OrgUnit, error) {
 	tenant := kit.UUID(r.TenantID)
 	var unit contract.OrgUnit
-	err := a.change(ctx, tenant, func(q *db.Queries) (events.Event, error) {
+	err := a.Store.Change(ctx, tenant, func(q *db.Queries) ([]events.Event, error) {
 		if _, err := q.LockUnits(ctx, tenant); database.Missing(err) {
-			return events.Event{}, contract.Missing("tenant")
+			return nil, contract.Missing("tenant")
 		} else if err != nil {
-			return events.Event{}, err
+			return nil, err
 		}
 		put := db.PutUnitParams{TenantID: tenant, ID: kit.UUID(r.UnitID), Kind: r.Kind, Name: r.Name, Removed: r.Removed}
 		if parent := kit.UUID(r.ParentID); parent != "" {
 			put.ParentID = &parent
 		}
 		if err := checkUnit(ctx, q, &put); err != nil {
-			return events.Event{}, err
+			return nil, err
 		}
 		row, err := q.PutUnit(ctx, put)
 		if err != nil {
-			return events.Event{}, err
+			return nil, err
 		}
 		unit = unitOf(row)
-		return kit.NewEvent(ctx, events.UnitChanged, tenant, unit.Revision, unit)
+		e, err := kit.NewEvent(ctx, events.UnitChanged, tenant, unit.Revision, unit)
+		return []events.Event{e}, err
 	})
 	if err != nil {
 		return nil, err

@@ -15,6 +15,7 @@ import (
 	"github.com/buildify/core/pkg/kit/database"
 	"github.com/buildify/core/pkg/kit/directory"
 	"github.com/buildify/core/pkg/kit/kittest"
+	"github.com/buildify/core/services/tenant/internal/store"
 )
 
 func TestMain(m *testing.M) { kittest.Main(m) }
@@ -31,7 +32,7 @@ func newApp(t testing.TB) (a *App, tenant contract.ID) {
 	db, err := database.Open(bounded(t), url, "tenant", 0)
 	require.NoError(t, err)
 	t.Cleanup(db.Close)
-	a = &App{DB: db, Directory: directory.New(slog.New(slog.DiscardHandler)), Committed: func() {}}
+	a = &App{Store: &store.Store{DB: db, Committed: func() {}}, Directory: directory.New(slog.New(slog.DiscardHandler))}
 	made, err := a.Create(bounded(t), &contract.CreateTenantRequest{Code: "T" + kit.NewID()[:8], Name: "A tenant"})
 	require.NoError(t, err)
 	return a, contract.ID(made.ID)

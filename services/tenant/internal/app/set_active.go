@@ -14,13 +14,14 @@ import (
 func (a *App) SetActive(ctx context.Context, r *contract.SetTenantActiveRequest) (*contract.Tenant, error) {
 	id := kit.UUID(r.TenantID)
 	var tenant contract.Tenant
-	err := a.change(ctx, id, func(q *db.Queries) (events.Event, error) {
+	err := a.Store.Change(ctx, id, func(q *db.Queries) ([]events.Event, error) {
 		row, err := q.SetTenantActive(ctx, db.SetTenantActiveParams{ID: id, IsActive: r.Active})
 		if err != nil {
-			return events.Event{}, err
+			return nil, err
 		}
 		tenant = tenantOf(row)
-		return events.New(events.TenantChanged, id, tenant.Revision, tenant)
+		e, err := kit.NewEvent(ctx, events.TenantChanged, id, tenant.Revision, tenant)
+		return []events.Event{e}, err
 	})
 	if database.Missing(err) {
 		return nil, contract.Missing("tenant")

@@ -17,16 +17,17 @@ func (a *App) SetModule(ctx context.Context, r *contract.SetTenantModuleRequest)
 	}
 	id := kit.UUID(r.TenantID)
 	var activation contract.Activation
-	err := a.change(ctx, id, func(q *db.Queries) (events.Event, error) {
+	err := a.Store.Change(ctx, id, func(q *db.Queries) ([]events.Event, error) {
 		if _, err := q.LockTenant(ctx, id); err != nil {
-			return events.Event{}, err
+			return nil, err
 		}
 		row, err := q.SetModule(ctx, db.SetModuleParams{TenantID: id, Module: r.ModuleName, Enabled: r.Enabled})
 		if err != nil {
-			return events.Event{}, err
+			return nil, err
 		}
 		activation = activationOf(row)
-		return events.New(events.ModuleChanged, id, activation.Revision, activation)
+		e, err := kit.NewEvent(ctx, events.ModuleChanged, id, activation.Revision, activation)
+		return []events.Event{e}, err
 	})
 	if database.Missing(err) {
 		return nil, contract.Missing("tenant")
