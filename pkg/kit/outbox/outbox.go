@@ -7,12 +7,14 @@ package outbox
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -31,8 +33,14 @@ const (
 )
 
 // Add writes the event into the service's outbox, in the transaction of the
-// change. It answers unavailable when the backlog is at its cap.
+// change. It answers unavailable when the backlog is at its cap, and
+// payload_too_large when the bus would not take the event: such a change must
+// not be made, for it could not be told.
 func Add(ctx context.Context, tx pgx.Tx, e events.Event) error {
+	if size := len(e.Data()); size > contract.MaxBody {
+		return contract.Errorf(contract.PayloadTooLarge,
+			"the change is too large to be told in one event (%d of %d bytes); make it in several", size, contract.MaxBody)
+	}
 	raw, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("outbox: %w", err)
@@ -153,7 +161,14 @@ func (r *Relay) round(ctx context.Context) (int, error) {
 		r.waiting.Set(float64(len(waiting)))
 		var sent []int64
 		for _, w := range waiting {
-			if err = r.publish(ctx, w.Event); err != nil {
+			if err = r.publish(ctx, w.Event); errors.Is(err, nats.ErrMaxPayload) {
+				// It stays, for somebody to look at; the others need not wait for that.
+				r.log.Error("outbox: an event is larger than the bus takes", "outbox_id", w.ID, "bytes", len(w.Event))
+				r.failures.Inc()
+				err = nil
+				continue
+			}
+			if err != nil {
 				break
 			}
 			sent = append(sent, w.ID)

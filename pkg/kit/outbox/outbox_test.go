@@ -2,10 +2,12 @@ package outbox
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -326,4 +328,24 @@ func TestStopIsBoundedWhileTheBusIsAway(t *testing.T) {
 	w.start(address)
 	w.relay()
 	w.drained()
+}
+
+// Nobody's change can stop the others from being told.
+func TestAnEventThatTheBusDoesNotTakeIsRefusedAndHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	large, err := events.New(events.TenantChanged, "t", 1, strings.Repeat("x", contract.MaxBody+100_000))
+	require.NoError(t, err)
+	err = w.db.In(bounded(t), database.Everything, func(tx pgx.Tx) error { return Add(bounded(t), tx, large) })
+	require.ErrorIs(t, err, &contract.Error{Code: contract.PayloadTooLarge})
+
+	raw, err := json.Marshal(large) // as if it had come in all the same
+	require.NoError(t, err)
+	_, err = w.db.Exec(bounded(t), "INSERT INTO outbox (event) VALUES ($1)", raw)
+	require.NoError(t, err)
+	revisions, want := upTo(2, 4)
+	require.NoError(t, w.add(nil, revisions...))
+	w.relay()
+	require.Eventually(t, func() bool { return w.waiting() == 1 }, limit, 2*time.Millisecond, "it stays to be looked at")
+	require.Equal(t, want, w.published())
 }

@@ -146,6 +146,7 @@ func TestASimulationChangesNothing(t *testing.T) {
 	held := o.bind(contract.CreateBindingRequest{UserID: contract.ID(user), Role: "reader", UnitID: contract.ID(o.branch)})
 	group := o.group("readers", nil, "reader")
 	in := o.group("guests", []string{user})
+	o.declare("financial", "financial:accounts:read")
 	before, digest, events := o.Engine.Policy(o.tenant), o.Engine.Policy(o.tenant).Digest(), len(o.events())
 	for name, c := range map[string]struct {
 		ask           contract.SimulateRequest
@@ -193,6 +194,10 @@ func TestASimulationChangesNothing(t *testing.T) {
 		require.Equal(t, []bool{c.before, c.after}, []bool{got.Before.Allowed, got.After.Allowed}, name)
 		require.Equal(t, before.Revision(), got.Before.Revision)
 	}
+	_, err := o.Simulate(o.as(o.admin), &contract.SimulateRequest{
+		UserID: contract.ID(user), Permission: "crm:deals:read", ModuleStates: []contract.PolicyModule{{Name: "crm"}, {Name: "invented"}},
+	})
+	require.Equal(t, &contract.Error{Code: contract.NotFound, Field: "modules[1].name", Message: "no such module"}, err)
 	require.Same(t, before, o.Engine.Policy(o.tenant))
 	require.Equal(t, digest, before.Digest())
 	require.Len(t, o.events(), events)

@@ -31,6 +31,9 @@ func (a *App) Simulate(ctx context.Context, r *contract.SimulateRequest) (*contr
 	if err != nil {
 		return nil, err
 	}
+	if err := a.knowModules(ctx, tenant, p, supposed.modules); err != nil {
+		return nil, err
+	}
 	var changes []contract.PolicyChange
 	err = a.DB.Read(ctx, tenant, func(tx pgx.Tx) (err error) {
 		changes, err = supposed.changes(ctx, db.New(tx), tenant)
@@ -52,6 +55,34 @@ func (a *App) Simulate(ctx context.Context, r *contract.SimulateRequest) (*contr
 		return nil, err
 	}
 	return &contract.SimulateResponse{Before: *before, After: *after}, nil
+}
+
+// knowModules holds that the modules are known here: the tenant's, or ones that
+// declare permissions. The engine never forgets a name that it has heard.
+func (a *App) knowModules(ctx context.Context, tenant string, p *decision.Policy, modules []contract.PolicyModule) error {
+	if len(modules) == 0 {
+		return nil
+	}
+	declared, err := a.declared(ctx)
+	if err != nil {
+		return err
+	}
+	known := map[string]bool{}
+	for _, code := range declared {
+		known[contract.PermissionNamespace(code)] = true
+	}
+	for name := range p.Modules() {
+		known[name] = true
+	}
+	for _, activation := range a.Directory.Activations(tenant) {
+		known[activation.Module] = true
+	}
+	for i, m := range modules {
+		if !known[m.Name] {
+			return about(indexed("modules", i)+".name", contract.Missing("module"))
+		}
+	}
+	return nil
 }
 
 // supposition is what a simulation supposes, with ids in their usual spelling.

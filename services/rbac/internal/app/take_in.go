@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -21,25 +22,48 @@ import (
 // all. One tenant's failure does not hold up the others.
 func (a *App) TakeIn(ctx context.Context, tenants, users []string) (failed error) {
 	for part := range slices.Chunk(tenants, chunk) {
+		failed = errors.Join(failed, a.takePartIn(ctx, part, users))
+	}
+	return failed
+}
+
+// takePartIn goes on while there is more than goes into a step, and less each
+// time.
+func (a *App) takePartIn(ctx context.Context, part, users []string) error {
+	for before := math.MaxInt; ; {
 		known := states{}
 		err := a.DB.Read(ctx, database.Everything, func(tx pgx.Tx) (err error) {
 			known, err = readStates(ctx, db.New(tx), part, users)
 			return err
 		})
 		if err != nil {
-			return errors.Join(failed, err)
+			return err
 		}
-		differs := slices.DeleteFunc(slices.Clone(part), func(tenant string) bool { return len(a.news(tenant, known[tenant]).writes) == 0 })
-		if len(differs) == 0 {
-			continue
+		var differs []string
+		left, more := 0, false
+		for _, tenant := range part {
+			if n := len(a.news(tenant, known[tenant])); n > 0 {
+				differs, left, more = append(differs, tenant), left+n, more || n > stepSize
+			}
 		}
-		if err := a.takeIn(ctx, differs, users); err == nil || len(differs) == 1 || ctx.Err() != nil {
-			failed = errors.Join(failed, err)
-			continue
+		if left == 0 || left >= before {
+			return nil
 		}
-		for _, tenant := range differs {
-			failed = errors.Join(failed, a.takeIn(ctx, []string{tenant}, users))
+		if err := a.takeAllIn(ctx, differs, users); err != nil || !more {
+			return err
 		}
+		before = left
+	}
+}
+
+// takeAllIn takes in all at once, or, where that fails, one by one.
+func (a *App) takeAllIn(ctx context.Context, tenants, users []string) (failed error) {
+	err := a.takeIn(ctx, tenants, users)
+	if err == nil || len(tenants) == 1 || ctx.Err() != nil {
+		return err
+	}
+	for _, tenant := range tenants {
+		failed = errors.Join(failed, a.takeIn(ctx, []string{tenant}, users))
 	}
 	return failed
 }
@@ -61,14 +85,18 @@ func (a *App) takeIn(ctx context.Context, tenants, users []string) error {
 			}
 			t := &turn{Q: q, Tenant: row.TenantID, Revision: row.Revision + 1}
 			n := a.news(t.Tenant, known[t.Tenant])
-			for _, write := range n.writes {
-				if err := write(ctx, t); err != nil {
+			var changes []contract.PolicyChange
+			for _, one := range n[:min(len(n), stepSize)] {
+				if err := one.write(ctx, t); err != nil {
 					return err
 				}
+				if one.differs {
+					changes = append(changes, one.change)
+				}
 			}
-			if len(n.changes) > 0 {
+			if len(changes) > 0 {
 				var step *events.PolicyStep
-				step, err = t.record(ctx, tx, "state.changed", n.changes)
+				step, err = t.record(ctx, tx, "state.changed", changes)
 				steps = append(steps, step)
 			}
 		}
@@ -127,22 +155,25 @@ func readStates(ctx context.Context, q *db.Queries, tenants, users []string) (st
 	return all, err
 }
 
-// news is what the directory knows better. Some of it is written and changes
-// nothing that is decided by.
-type news struct {
-	writes  []func(context.Context, *turn) error
-	changes []contract.PolicyChange
+// stepSize bounds how much is taken in by one step: it is told in one event,
+// and each of it is some hundred bytes there.
+const stepSize = 2000
+
+// news is what the directory knows better.
+type news []piece
+
+// piece is one thing that is written; not all of it changes what is decided.
+type piece struct {
+	write   func(context.Context, *turn) error
+	differs bool
+	change  contract.PolicyChange
 }
 
 func (n *news) add(write func(context.Context, *turn) error, differs bool, change contract.PolicyChange) {
-	n.writes = append(n.writes, write)
-	if differs {
-		n.changes = append(n.changes, change)
-	}
+	*n = append(*n, piece{write, differs, change})
 }
 
-func (a *App) news(tenant string, known *state) *news {
-	n := &news{}
+func (a *App) news(tenant string, known *state) (n news) {
 	if own, ok := a.Directory.Tenant(tenant); ok && (known.tenant == nil || known.tenant.SourceRevision < own.Revision) {
 		n.add(func(ctx context.Context, t *turn) error {
 			return t.Q.PutPolicyTenant(ctx, db.PutPolicyTenantParams{TenantID: tenant, Active: own.IsActive, SourceRevision: own.Revision})
@@ -170,7 +201,7 @@ func (a *App) news(tenant string, known *state) *news {
 			(ok && !row.Removed) != !u.Removed || value(row.ParentID) != u.ParentID,
 			contract.PolicyChange{Unit: &contract.PolicyUnit{ID: u.ID, ParentID: u.ParentID, Removed: u.Removed}})
 	}
-	a.people(n, tenant, known)
+	a.people(&n, tenant, known)
 	return n
 }
 

@@ -73,3 +73,23 @@ func TestWhatHappenedElsewhereIsNotRefused(t *testing.T) {
 	require.False(t, o.may(o.admin, "users:read:tenant"))
 	o.agrees()
 }
+
+// What others own comes in steps that the bus takes, however much of it there is.
+func TestManyUnitsAreTakenInByStepsOfABoundedSize(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	const units = 2*stepSize + 500
+	var last string
+	for i := range units {
+		last = kit.NewID()
+		o.Directory.PutUnit(contract.OrgUnit{TenantID: o.tenant, ID: last, Kind: "company", Name: "x", Revision: int64(i + 1)})
+	}
+	had := o.count("SELECT count(*) FROM units")
+	before := o.Engine.Policy(o.tenant).Revision()
+	require.NoError(t, o.TakeIn(o.service(), []string{o.tenant}, nil))
+	require.Equal(t, before+3, o.Engine.Policy(o.tenant).Revision())
+	require.Equal(t, had+units, o.count("SELECT count(*) FROM units"))
+	require.Zero(t, o.count("SELECT count(*) FROM outbox WHERE length(event::text) > 1000000"))
+	require.NoError(t, o.TakeIn(o.service(), []string{o.tenant}, nil))
+	require.Equal(t, before+3, o.Engine.Policy(o.tenant).Revision(), "once")
+}
