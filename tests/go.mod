@@ -27,10 +27,12 @@ require (
 )
 
 require (
+	github.com/Masterminds/semver/v3 v3.5.0 // indirect
 	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/bmatcuk/doublestar/v4 v4.6.1 // indirect
 	github.com/buildify/core v0.1.0 // indirect
+	github.com/buildify/core/pkg/manifest v0.1.0 // indirect
 	github.com/buildify/core/services/audit v0.1.0 // indirect
 	github.com/buildify/core/services/httpbridge v0.1.0 // indirect
 	github.com/buildify/core/services/rbac v0.1.0 // indirect
@@ -71,6 +73,7 @@ require (
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
 	github.com/sethvargo/go-retry v0.5.0 // indirect
 	github.com/spf13/cobra v1.10.2 // indirect
 	github.com/spf13/pflag v1.0.10 // indirect
@@ -125,3 +128,5 @@ replace github.com/buildify/core/cmd/buildify => ../cmd/buildify
 replace github.com/buildify/core/modules/financial => ../modules/financial
 
 replace github.com/buildify/core/pkg/decision => ../pkg/decision
+
+replace github.com/buildify/core/pkg/manifest => ../pkg/manifest

@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/buildify/core/pkg/contract v0.1.0
 	github.com/buildify/core/pkg/kit v0.1.0
+	github.com/buildify/core/pkg/manifest v0.1.0
 	github.com/buildify/core/services/audit v0.1.0
 	github.com/buildify/core/services/auth v0.1.0
 	github.com/buildify/core/services/httpbridge v0.1.0
@@ -16,6 +17,7 @@ require (
 )
 
 require (
+	github.com/Masterminds/semver/v3 v3.5.0 // indirect
 	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/buildify/core v0.1.0 // indirect
@@ -59,6 +61,7 @@ require (
 	github.com/prometheus/client_model v0.6.3 // indirect
 	github.com/prometheus/common v0.72.0 // indirect
 	github.com/prometheus/procfs v0.22.0 // indirect
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
 	github.com/sethvargo/go-retry v0.5.0 // indirect
 	github.com/spf13/pflag v1.0.10 // indirect
 	github.com/tinylib/msgp v1.6.4 // indirect
@@ -107,3 +110,5 @@ replace github.com/buildify/core/services/audit => ../../services/audit
 replace github.com/buildify/core/services/httpbridge => ../../services/httpbridge
 
 replace github.com/buildify/core/pkg/decision => ../../pkg/decision
+
+replace github.com/buildify/core/pkg/manifest => ../../pkg/manifest

@@ -153,7 +153,9 @@ func describe() []string {
 	return lines
 }
 
-func describeFields(t reflect.Type, prefix string, into map[string]string) {
+// describeFields stops at a type that holds itself.
+func describeFields(t reflect.Type, prefix string, into map[string]string, within ...reflect.Type) {
+	within = append(slices.Clone(within), t)
 	for i := range t.NumField() {
 		f := t.Field(i)
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
@@ -164,8 +166,8 @@ func describeFields(t reflect.Type, prefix string, into map[string]string) {
 		name = prefix + name
 		kind, inner, suffix := describeType(f.Type)
 		into[name] = kind + " " + presence
-		if inner != nil {
-			describeFields(inner, name+suffix+".", into)
+		if inner != nil && !slices.Contains(within, inner) {
+			describeFields(inner, name+suffix+".", into, within...)
 		}
 	}
 }
@@ -179,6 +181,8 @@ func describeType(t reflect.Type) (name string, inner reflect.Type, suffix strin
 		return "any", nil, ""
 	case reflect.TypeFor[time.Time]():
 		return "time", nil, ""
+	case reflect.TypeFor[[]byte]():
+		return "base64", nil, ""
 	}
 	switch t.Kind() {
 	case reflect.Pointer:
@@ -192,6 +196,9 @@ func describeType(t reflect.Type) (name string, inner reflect.Type, suffix strin
 	case reflect.Slice:
 		name, inner, suffix := describeType(t.Elem())
 		return "array-of-" + name, inner, "[]" + suffix
+	case reflect.Map:
+		name, inner, suffix := describeType(t.Elem())
+		return "map-of-" + name, inner, "{}" + suffix
 	case reflect.Struct:
 		return "object", t, ""
 	}

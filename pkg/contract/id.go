@@ -21,3 +21,26 @@ func (id *ID) UnmarshalJSON(data []byte) error {
 	}
 	return json.Unmarshal(data, (*string)(id))
 }
+
+// IDOrNull is an ID in a change: empty leaves what is there, Null clears it.
+type IDOrNull string
+
+// Null is null as an IDOrNull.
+const Null IDOrNull = "null"
+
+// UnmarshalJSON reads a JSON string or null.
+func (id *IDOrNull) UnmarshalJSON(data []byte) error {
+	if bytes.Equal(data, []byte("null")) {
+		*id = Null
+		return nil
+	}
+	return json.Unmarshal(data, (*string)(id))
+}
+
+// MarshalJSON writes a JSON string or null.
+func (id IDOrNull) MarshalJSON() ([]byte, error) {
+	if id == Null {
+		return []byte("null"), nil
+	}
+	return json.Marshal(string(id))
+}

@@ -5,6 +5,25 @@ import (
 	"testing"
 )
 
+func TestNullClearsAndAbsentStays(t *testing.T) {
+	t.Parallel()
+	type change struct {
+		Head IDOrNull `json:"head,omitempty"`
+	}
+	for in, want := range map[string]IDOrNull{`{}`: "", `{"head":null}`: Null, `{"head":"a"}`: "a"} {
+		var c change
+		if err := json.Unmarshal([]byte(in), &c); err != nil || c.Head != want {
+			t.Errorf("%s is %q, %v", in, c.Head, err)
+		}
+		if again, err := json.Marshal(c); err != nil || string(again) != in {
+			t.Errorf("%s comes back as %s, %v", in, again, err)
+		}
+	}
+	if json.Unmarshal([]byte(`{"head":1}`), new(change)) == nil {
+		t.Error("a number is no id here")
+	}
+}
+
 func TestAnIDIsAStringOrANumberDigitForDigit(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ in, want string }{

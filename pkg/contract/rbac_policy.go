@@ -154,13 +154,13 @@ type PolicyFeedMessage struct {
 
 // FeedSubject is where the bus tells module of a tenant's policy; FeedBeats in
 // place of the tenant is where its beats are, "*" matches all.
-func FeedSubject(module, tenant string) string { return "core.feed." + module + "." + tenant }
+func FeedSubject(module, tenant string) string { return StreamSubject(PolicyFeed.Spec, module, tenant) }
 
 // FeedBeats stands for the tenant in the FeedSubject of beats.
 const FeedBeats = "beat"
 
-// HeaderFeed marks what the bus carries on a FeedSubject; its value says
-// nothing. Who reads a feed on the bus drops what comes without it: a module may
-// name another's FeedSubject as the reply of its own request, and the answer
-// then arrives there.
+// HeaderFeed marks what the bus carries on a StreamSubject; its value says
+// nothing. Who reads a stream on the bus drops what comes without it: a module
+// may name another's StreamSubject as the reply of its own request, and the
+// answer then arrives there.
 const HeaderFeed = "Buildify-Feed"

@@ -1,5 +1,7 @@
 package contract
 
+import "time"
+
 // GetTenant returns a tenant that has enabled the calling module.
 var GetTenant = Register[GetTenantRequest, Tenant](Spec{
 	Name: "tenant.get", Method: "GET", Path: "/api/v1/core/tenants/{tenant_id}",
@@ -19,8 +21,13 @@ type Tenant struct {
 	ID       string `json:"id" format:"uuid"`
 	Code     string `json:"code" example:"ACME001"`
 	Name     string `json:"name"`
-	IsActive bool   `json:"is_active"`
+	IsActive bool   `json:"is_active" doc:"Whether its state is active."`
 	Revision int64  `json:"revision" doc:"Grows with each change of this tenant."`
+
+	State    string     `json:"state,omitempty" enum:"provisioning,active,suspended,deleting,erased"`
+	Branding *Branding  `json:"branding,omitempty"`
+	Limits   *Limits    `json:"limits,omitempty"`
+	DeleteAt *time.Time `json:"delete_at,omitempty" doc:"When a deleted tenant is erased; until then it may be restored."`
 }
 
 // GetTenantModule tells whether a tenant enabled a module. A module learns
@@ -43,32 +50,6 @@ type TenantModuleResponse struct {
 	Enabled bool `json:"enabled"`
 }
 
-// CreateTenant adds a tenant.
-var CreateTenant = Register[CreateTenantRequest, Tenant](Spec{
-	Name: "tenant.create", Access: Internal, Audit: AuditMutation,
-	Errors:  []Code{AlreadyExists},
-	Summary: "Creates a tenant.",
-})
-
-// CreateTenantRequest describes a tenant; its code is unique.
-type CreateTenantRequest struct {
-	Code string `json:"code" pattern:"^[A-Z][A-Z0-9]{2,31}$"`
-	Name string `json:"name" minLength:"1" maxLength:"200"`
-}
-
-// SetTenantActive suspends or resumes a tenant.
-var SetTenantActive = Register[SetTenantActiveRequest, Tenant](Spec{
-	Name: "tenant.set_active", Access: Internal, Audit: AuditMutation,
-	Errors:  []Code{NotFound},
-	Summary: "Suspends or resumes a tenant.",
-})
-
-// SetTenantActiveRequest names a tenant and its new state.
-type SetTenantActiveRequest struct {
-	TenantID ID   `json:"tenant_id" format:"uuid"`
-	Active   bool `json:"active"`
-}
-
 // SetTenantModule enables or disables a module for a tenant.
 var SetTenantModule = Register[SetTenantModuleRequest, Activation](Spec{
 	Name: "tenant.set_module", Access: Internal, Audit: AuditMutation,
@@ -82,63 +63,6 @@ type SetTenantModuleRequest struct {
 	ModuleName string `json:"module_name" pattern:"^[a-z][a-z0-9-]{1,62}$"`
 	Enabled    bool   `json:"enabled"`
 }
-
-// Activation says whether a tenant has a module enabled. It is also the state
-// that activation events carry.
-type Activation struct {
-	TenantID string `json:"tenant_id"`
-	Module   string `json:"module"`
-	Enabled  bool   `json:"enabled"`
-	Revision int64  `json:"revision"`
-}
-
-// PutUnit adds or moves a company, branch or department.
-var PutUnit = Register[PutUnitRequest, OrgUnit](Spec{
-	Name: "tenant.put_unit", Access: Internal, Audit: AuditMutation,
-	Errors:  []Code{NotFound, Conflict},
-	Summary: "Creates, moves or removes a unit of a tenant's org tree.",
-})
-
-// PutUnitRequest describes a unit. A company has no parent; a branch is in a
-// company; a department in a company, a branch or another department.
-type PutUnitRequest struct {
-	TenantID ID     `json:"tenant_id" format:"uuid"`
-	UnitID   ID     `json:"unit_id,omitempty" format:"uuid" doc:"The unit to change; without it a new one is made."`
-	Kind     string `json:"kind" enum:"company,branch,department"`
-	ParentID ID     `json:"parent_id,omitempty" format:"uuid"`
-	Name     string `json:"name" minLength:"1" maxLength:"200"`
-	Removed  bool   `json:"removed,omitempty" doc:"Removes the unit, which must be without others below it."`
-}
-
-// OrgUnit is a company, branch or department. It is also the state that unit
-// events carry.
-type OrgUnit struct {
-	TenantID string `json:"tenant_id"`
-	ID       string `json:"id"`
-	Kind     string `json:"kind" enum:"company,branch,department"`
-	ParentID string `json:"parent_id,omitempty"`
-	Name     string `json:"name"`
-	Removed  bool   `json:"removed,omitempty"`
-	Revision int64  `json:"revision"`
-}
-
-// Newer reports whether u is a later state than old.
-func (u OrgUnit) Newer(old OrgUnit) bool { return u.Revision > old.Revision }
-
-// ListUnits pages through the org trees of all tenants, for projections.
-var ListUnits = Register[SnapshotRequest, ListUnitsResponse](Spec{
-	Name: "tenant.list_units", Access: Internal, Audit: AuditRead,
-	Summary: "Lists the units of every tenant's org tree, removed ones too.",
-})
-
-// ListUnitsResponse is one page of units.
-type ListUnitsResponse struct {
-	Items      []OrgUnit `json:"items"`
-	NextCursor string    `json:"next_cursor,omitempty"`
-}
-
-// Newer reports whether a is a later state than old.
-func (a Activation) Newer(old Activation) bool { return a.Revision > old.Revision }
 
 // ListTenants pages through all tenants with their activations, for
 // projections.
@@ -157,4 +81,23 @@ type ListTenantsResponse struct {
 type TenantSnapshot struct {
 	Tenant      Tenant       `json:"tenant"`
 	Activations []Activation `json:"activations"`
+}
+
+// ListEnabledModules lists what a tenant has enabled.
+var ListEnabledModules = Register[GetTenantRequest, EnabledModules](Spec{
+	Name: "tenant.modules", Method: "GET", Path: "/api/v1/core/tenants/{tenant_id}/modules",
+	Access: Module | Internal, Audit: AuditRead,
+	Errors:  []Code{NotFound},
+	Summary: "Lists the modules that a tenant has enabled.",
+})
+
+// EnabledModules lists modules by id.
+type EnabledModules struct {
+	Items []EnabledModule `json:"items"`
+}
+
+// EnabledModule is a module that is enabled, with its version where it has one.
+type EnabledModule struct {
+	Module  string `json:"module"`
+	Version string `json:"version,omitempty"`
 }

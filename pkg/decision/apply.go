@@ -78,8 +78,9 @@ func (e *edit) module(m *contract.PolicyModule) {
 	} else {
 		e.modules = slices.Insert(slices.Clone(e.modules), at, strings.Clone(m.Name))
 	}
-	if n := namespaces.add(m.Name, unlimited, nil).index; n>>6 < uint32(len(e.enabled)) {
-		e.enabled[n>>6] ^= 1 << (n & 63)
+	// One that is not numbered now never gets a number that has a bit.
+	if n := namespaces.add(m.Name, bitted, nil); n != nil && n.index < bitted {
+		e.enabled[n.index>>6] ^= 1 << (n.index & 63)
 	}
 }
 

@@ -134,6 +134,58 @@ func TestAnyNumberOfModulesCanBeEnabled(t *testing.T) {
 	}
 }
 
+// Names that somebody makes up are kept with the policy that has them, and no
+// longer: the process does not number more than policies have bits for.
+func TestModulesThatAreMadeUpAreForgotten(t *testing.T) {
+	t.Parallel()
+	const many = 2000
+	name := func(n int) string { return "up" + newID(7, n)[:8] }
+	for n := range many {
+		decision.New().Apply(1, []contract.PolicyChange{{Module: &contract.PolicyModule{Name: name(n), Enabled: true}}})
+	}
+	numbered := 0
+	for n := range many {
+		if decision.HasNamespace(name(n)) {
+			numbered++
+		}
+	}
+	if numbered > decision.Bits {
+		t.Errorf("%d of %d names are kept", numbered, many)
+	}
+}
+
+// One that is enabled before anything numbers it, and one that is numbered only
+// then, decide alike, enabled and disabled again.
+func TestModulesBeyondTheBitsAreDecidedAlike(t *testing.T) {
+	t.Parallel()
+	for n := range 2 * decision.Bits { // from here on nothing gets a bit
+		decision.New().Apply(1, []contract.PolicyChange{{Module: &contract.PolicyModule{Name: "full" + newID(8, n)[:8], Enabled: true}}})
+	}
+	module := func(enabled bool) contract.PolicyChange {
+		return contract.PolicyChange{Module: &contract.PolicyModule{Name: "latecomer", Enabled: enabled}}
+	}
+	on := office(module(true),
+		contract.PolicyChange{Role: &contract.PolicyRole{ID: newID(2, 1), Permissions: []string{"*:**"}}},
+		grant(1, func(*contract.PolicyBinding) {}))
+	off := on.Apply(2, []contract.PolicyChange{module(false)})
+	check := func(when string) {
+		t.Helper()
+		again := off.Apply(3, []contract.PolicyChange{module(true)})
+		for _, code := range []string{"latecomer:a", "latecomer:b"} { // the second is never numbered
+			q := decision.Question{User: newID(1, 1), Permission: code}
+			if !on.Check(q, noon) || off.Check(q, noon) || !again.Check(q, noon) {
+				t.Errorf("%s, %s: on %v, off %v, again %v", when, code, on.Check(q, noon), off.Check(q, noon), again.Check(q, noon))
+			}
+		}
+		if held := on.Permissions(newID(1, 1), decision.Question{}, noon, nil); !slices.Contains(held, "latecomer:**") {
+			t.Errorf("%s: %v", when, held)
+		}
+	}
+	check("not numbered")
+	decision.Declare("latecomer:a")
+	check("numbered")
+}
+
 func TestSlotsOfWhatIsGoneAreGivenAnew(t *testing.T) {
 	t.Parallel()
 	p := office(grant(1, func(*contract.PolicyBinding) {}))

@@ -19,3 +19,9 @@ func Compiled() int {
 
 // HasWord reports whether a code is numbered.
 func HasWord(code string) bool { return codes.find(code) != nil }
+
+// HasNamespace reports whether a first segment is numbered.
+func HasNamespace(name string) bool { return namespaces.find(name) != nil }
+
+// Bits is for how many namespaces a policy has bits.
+const Bits = bitted

@@ -11,7 +11,7 @@ import (
 // changes: any number of goroutines may read it, and hold on to it.
 type Policy struct {
 	active   bool
-	enabled  [4]uint64 // the first 256 namespaces: whether they are in effect
+	enabled  [bitWords]uint64 // the first namespaces: whether they are in effect
 	users    tree[user]
 	grants   []*grants // by role slot; nil while a role is not known
 	groups   []*group
@@ -92,7 +92,7 @@ type before struct {
 
 // New is the policy at revision 0, of which nothing is known: it denies
 // everything.
-func New() *Policy { return &Policy{enabled: [4]uint64{1<<platform - 1}} }
+func New() *Policy { return &Policy{enabled: [bitWords]uint64{1<<platform - 1}} }
 
 // Revision is the revision that the policy was brought to.
 func (p *Policy) Revision() int64 { return p.revision }
@@ -143,8 +143,12 @@ func (p *Policy) effective(namespace uint32) bool {
 
 // inEffect reports whether a concrete code's namespace counts.
 func (p *Policy) inEffect(code string) bool {
-	n := namespaces.find(contract.PermissionNamespace(code))
-	return n != nil && p.effective(n.index)
+	namespace := contract.PermissionNamespace(code)
+	if n := namespaces.find(namespace); n != nil {
+		return p.effective(n.index)
+	}
+	_, enabled := slices.BinarySearch(p.modules, namespace)
+	return enabled
 }
 
 // owner finds a binding, and whose it is.

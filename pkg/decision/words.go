@@ -115,6 +115,12 @@ const (
 	// beyond are decided by search instead of by number.
 	roleCodes = 1 << 14
 	unlimited = 1 << 30
+
+	// bitted is how many namespaces a policy has bits for. Modules bring no more
+	// into the table, for whoever asks may suppose some that there are not: those
+	// beyond are found among the policy's modules.
+	bitted   = 64 * bitWords
+	bitWords = 4
 )
 
 // Declare makes codes known to the whole process, so that wildcards are

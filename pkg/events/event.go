@@ -96,3 +96,12 @@ func Extension(e Event, name string) string {
 
 // Is reports whether the event is of the kind.
 func (k Kind) Is(e Event) bool { return strings.EqualFold(e.Type(), k.Type()) }
+
+// Data reads an event's data; what it cannot read is ErrMalformed.
+func Data[T any](e Event) (T, error) {
+	var data T
+	if err := json.Unmarshal(e.Data(), &data); err != nil {
+		return data, fmt.Errorf("%w: data of %s %s: %w", ErrMalformed, e.Type(), e.ID(), err)
+	}
+	return data, nil
+}

@@ -11,8 +11,25 @@ import (
 var (
 	TenantChanged = Kind{"tenant", "tenant", "changed"}
 	ModuleChanged = Kind{"tenant", "module", "changed"}
+	// SettingsChanged says which settings changed, never their values: data
+	// SettingsChange.
+	SettingsChanged = Kind{"tenant", "settings", "changed"}
+	// HookCalled has a module told what happened to it in a tenant, each time
+	// that it is told, and HookAcknowledged says that it did its part: data
+	// HookCall.
+	HookCalled       = Kind{"tenant", "hook", "called"}
+	HookAcknowledged = Kind{"tenant", "hook", "acknowledged"}
+	// ModuleStateChanged says what of a module is suspended: data
+	// contract.ModuleState.
+	ModuleStateChanged = Kind{"tenant", "module-state", "changed"}
+	// VersionChanged says what became of a version of a module, in the trail of
+	// the tenant that owns the module: data VersionChange.
+	VersionChanged = Kind{"tenant", "module-version", "changed"}
 	// UnitChanged is of a tenant's org tree: data contract.OrgUnit.
 	UnitChanged = Kind{"tenant", "unit", "changed"}
+	// MenuChanged says that a tenant changed what it overrides of the menu: data
+	// MenuChange.
+	MenuChanged = Kind{"tenant", "menu", "changed"}
 	// PolicyChanged is a step of a tenant's policy: data PolicyStep.
 	PolicyChanged = Kind{"rbac", "policy", "changed"}
 	// PermissionsDeclared says that a module's permissions changed: data
@@ -145,4 +162,45 @@ type PermissionsDeclaration struct {
 	Added   []string `json:"added,omitempty"`
 	Changed []string `json:"changed,omitempty"`
 	Removed []string `json:"removed,omitempty"`
+}
+
+// MenuChange is the data of MenuChanged: the items whose overrides came, went or
+// changed, and the revision that they are at now.
+type MenuChange struct {
+	TenantID string   `json:"tenant_id"`
+	Revision int64    `json:"revision"`
+	Items    []string `json:"items"`
+}
+
+// VersionChange is the data of VersionChanged: what the version is now, by whom
+// it was changed, and what they said. Without a version it is of the whole
+// module, with its visibility. The state "deleted" is one that is no more.
+type VersionChange struct {
+	Module         string `json:"module"`
+	Version        string `json:"version,omitempty"`
+	State          string `json:"state,omitempty"`
+	Suspended      string `json:"suspended,omitempty"`
+	Visibility     string `json:"visibility,omitempty"`
+	RolloutPercent int    `json:"rollout_percent,omitempty"`
+	Automatic      bool   `json:"automatic,omitempty"`
+	By             string `json:"by"`
+	Comment        string `json:"comment,omitempty"`
+}
+
+// HookCall is the data of HookCalled and HookAcknowledged: a hook, and whose.
+type HookCall struct {
+	Module string `json:"module"`
+	contract.Hook
+}
+
+// SettingsChange is the data of SettingsChanged. Without a TenantID it is of
+// the platform's layer, which holds for all tenants.
+type SettingsChange struct {
+	TenantID  string   `json:"tenant_id,omitempty"`
+	UserID    string   `json:"user_id,omitempty"`
+	Namespace string   `json:"namespace"`
+	Layer     string   `json:"layer"`
+	Keys      []string `json:"keys,omitempty"`
+	Erased    bool     `json:"erased,omitempty"`
+	Revision  int64    `json:"revision"`
 }

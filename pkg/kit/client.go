@@ -40,16 +40,32 @@ type Outgoing struct {
 // the operation, unavailable when nobody serves it, deadline_exceeded when ctx
 // or the operation's own timeout ends first.
 func Call[Req, Resp any](ctx context.Context, c *Client, op contract.Operation[Req, Resp], request *Req) (*Resp, error) {
+	return callWith(ctx, c, op, request, Outgoing{})
+}
+
+// CallAsCaller is Call as the person whose request ctx belongs to: their access
+// token travels along, and the serving service verifies it and what they may.
+// Where a service asked for itself it is Call.
+func CallAsCaller[Req, Resp any](ctx context.Context, c *Client, op contract.Operation[Req, Resp], request *Req) (*Resp, error) {
+	out := Outgoing{Client: ClientFrom(ctx)}
+	if bearer := callFrom(ctx).bearer; bearer != "" {
+		out.Authorization = "Bearer " + bearer
+	}
+	return callWith(ctx, c, op, request, out)
+}
+
+func callWith[Req, Resp any](ctx context.Context, c *Client, op contract.Operation[Req, Resp], request *Req, out Outgoing) (*Resp, error) {
 	body, err := json.Marshal(request)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", op.Name, err)
 	}
-	out, err := c.Do(ctx, op.Spec, Outgoing{RequestID: RequestID(ctx), Body: body})
+	out.RequestID, out.Body = RequestID(ctx), body
+	answer, err := c.Do(ctx, op.Spec, out)
 	if err != nil {
 		return nil, err
 	}
 	response := new(Resp)
-	if err := json.Unmarshal(out, response); err != nil {
+	if err := json.Unmarshal(answer, response); err != nil {
 		return nil, fmt.Errorf("%s: answer: %w", op.Name, err)
 	}
 	return response, nil

@@ -65,7 +65,9 @@ func TestWhatTheClientSendsArrivesAsSent(t *testing.T) {
 	_, err := bridge.Do(bounded(t), op.Spec, out)
 	require.NoError(t, err)
 	c := <-got
-	require.Equal(t, out.Principal, c.principal)
+	want := out.Principal
+	want.Operation = op.Name
+	require.Equal(t, want, c.principal)
 	require.Equal(t, "request-1", c.id)
 	require.Equal(t, "a.b.c  Buildify-Principal: service;;", c.bearer, "a header cannot be added through another")
 }

@@ -35,6 +35,8 @@ type Principal struct {
 	// Tenants are the only ones that the key may ask about; empty is every
 	// tenant that enabled the module.
 	Tenants []string
+	// Operation is what it called: tenants consent to a module's use of each.
+	Operation string
 }
 
 // May reports whether the principal's key is good for the tenant.

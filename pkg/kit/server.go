@@ -109,6 +109,7 @@ func (s *Server) receive(e *endpoint, msg *nats.Msg) {
 		s.answer(e, r, nil, contract.Errorf(contract.Unauthenticated, "the caller is not known"))
 		return
 	}
+	principal.Operation = e.spec.Name
 	r.call.principal = principal
 	r.call.client = clientOf(msg.Subject, msg.Header)
 	r.call.bearer = bearer(msg.Header)

@@ -24,6 +24,7 @@ type Client struct {
 	local     *replica.Replica // nil without local decisions
 	clock     decision.Clock   // of local
 	codes     *codes
+	news      *news
 	close     func() error
 }
 
@@ -113,6 +114,7 @@ func newClient(transport Transport, module string, o options) *Client {
 		module:    module,
 		codes:     newCodes(module),
 		log:       o.log,
+		news:      newNews(transport, o.log),
 	}
 	if c.local = startLocal(transport, o); c.local != nil {
 		c.clock = c.local.Now
@@ -121,6 +123,7 @@ func newClient(transport Transport, module string, o options) *Client {
 		if c.local != nil {
 			c.local.Close()
 		}
+		c.news.stop()
 		return transport.Close()
 	})
 	return c

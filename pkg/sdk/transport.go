@@ -33,7 +33,8 @@ type Transport interface {
 }
 
 // Follower is what a Transport may be as well: one that can follow a stream of
-// the contract. [WithLocalDecisions] needs it.
+// the contract. [WithLocalDecisions], [Client.WatchSettings] and
+// [Client.HandleHooks] need it.
 //
 // Follow calls opened once, when nothing that is told from then on can be missed
 // any more, and then handle for each message, one at a time and in their order;

@@ -10,6 +10,7 @@ import (
 	"github.com/buildify/core/pkg/events"
 	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/pkg/kit/directory"
+	"github.com/buildify/core/pkg/kit/outbox"
 	"github.com/buildify/core/services/audit/internal/app"
 	"github.com/buildify/core/services/audit/internal/ingest"
 )
@@ -24,6 +25,8 @@ type Service struct {
 	users     *directory.UserVerifier
 	server    *kit.Server
 	ingester  *ingest.Ingester
+	relay     *outbox.Relay
+	tenants   *events.Consumer
 }
 
 // New returns the service, not started.
@@ -64,7 +67,14 @@ func (s *Service) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	a := &app.App{DB: s.deps.DB, Directory: s.directory, JetStream: js}
+	s.relay = outbox.Start(s.deps.DB, js, Name, s.deps.Telemetry.Log, s.deps.Telemetry.Metrics)
+	a := &app.App{DB: s.deps.DB, Directory: s.directory, JetStream: js, Committed: s.relay.Notify}
+	s.tenants, err = events.Consume(ctx, js, events.ConsumeConfig{
+		Stream: events.EventsStream, Durable: Name + "_lifecycle", Subjects: []string{events.TenantErasing.Subject("*")},
+	}, a.EraseTenant, func(err error) { s.deps.Telemetry.Log.Warn("audit: a tenant is not erased yet", "error", err) })
+	if err != nil {
+		return err
+	}
 	return errors.Join(
 		kit.Handle(s.server, contract.LogAudit, a.Log),
 		kit.Handle(s.server, contract.ListAudit, a.List),
@@ -77,10 +87,14 @@ func (s *Service) Stop(ctx context.Context) error {
 	if s.server != nil {
 		err = s.server.Stop(ctx)
 	}
+	s.tenants.Stop(ctx)
 	if s.ingester != nil {
 		s.ingester.Stop()
 	}
 	s.users.Stop()
 	s.directory.Stop()
+	if s.relay != nil {
+		err = errors.Join(err, s.relay.Stop(ctx))
+	}
 	return err
 }

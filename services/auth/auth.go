@@ -81,8 +81,11 @@ type Service struct {
 	server    *kit.Server
 	relay     *outbox.Relay
 	follower  *events.Follower
+	tenants   *events.Consumer
 	callout   *callout.Responder
-	outbox    *mail.Outbox // of development; nil otherwise
+	// suspensions hears of modules that the platform suspends.
+	suspensions *events.Follower
+	outbox      *mail.Outbox // of development; nil otherwise
 
 	sessions    *revocation.List
 	pulse       *revocation.Pulse
@@ -148,7 +151,13 @@ func (s *Service) Start(ctx context.Context) (err error) {
 	if err := s.answerCallout(); err != nil {
 		return err
 	}
+	if err := s.followSuspensions(ctx, js); err != nil {
+		return err
+	}
 	s.app.Mail.Start()
+	if err := s.followTenants(ctx, js); err != nil {
+		return err
+	}
 	return errors.Join(s.handlePeople(), s.handleSessions(), s.handleFactors(), s.handleTokens(), s.handleKeys())
 }
 
@@ -263,6 +272,8 @@ func (a authenticator) AuthenticateKey(ctx context.Context, key string, remote n
 // Stop implements kit.Service.
 func (s *Service) Stop(ctx context.Context) error {
 	var err error
+	s.suspensions.Stop() // it uses the callout
+	s.tenants.Stop(ctx)  // and so does this
 	if s.callout != nil {
 		err = s.callout.Stop(ctx)
 	}

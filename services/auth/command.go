@@ -21,12 +21,13 @@ import (
 
 // Command runs the service as a process of its own.
 func Command() *cobra.Command {
-	var secretFile, publicURL, smtpServer, mailFrom string
+	var secretFile process.SecretFile
+	var publicURL, smtpServer, mailFrom string
 	var tokenLifetime, keyLifetime time.Duration
 	return process.Command(process.Spec{
 		Name: Name, Short: "Run service auth: it knows people and keys, and admits to the bus", Database: true,
 		Flags: func(fs *pflag.FlagSet) {
-			fs.StringVar(&secretFile, "secret-file", "", "file with the installation's secret, at least 32 bytes")
+			secretFile.Flag(fs)
 			fs.StringVar(&publicURL, "public-url", "http://localhost:8080", "where people's browsers reach the platform: links in e-mails and passkeys are made for it")
 			fs.StringVar(&smtpServer, "smtp-server", "", "where e-mails go, such as smtps://user:password@mail.example.com; without it they wait, a day at most")
 			fs.DurationVar(&tokenLifetime, "access-token-lifetime", token.Lifetime, "how long people's access tokens live, 15 minutes at most")
@@ -34,15 +35,12 @@ func Command() *cobra.Command {
 			fs.StringVar(&mailFrom, "mail-from", "", "whom e-mails are from, such as \"Buildify <noreply@example.com>\"")
 		},
 		New: func(ctx context.Context, env *process.Env) (kit.Service, error) {
-			if secretFile == "" {
-				return nil, errors.New("--secret-file is required; make one with: head -c 32 /dev/urandom | base64 > secret")
-			}
-			secret, err := os.ReadFile(secretFile)
+			secret, err := secretFile.Read()
 			if err != nil {
-				return nil, fmt.Errorf("--secret-file: %w", err)
+				return nil, err
 			}
 			cfg, err := configFrom(ctx, env)
-			cfg.Secret = bytes.TrimSpace(secret)
+			cfg.Secret = secret
 			cfg.SMTPServer, cfg.MailFrom = smtpServer, mailFrom
 			cfg.AccessTokenLifetime, cfg.SigningKeyLifetime = tokenLifetime, keyLifetime
 			var urlErr error

@@ -20,8 +20,14 @@ require (
 )
 
 require (
+	github.com/Masterminds/semver/v3 v3.5.0 // indirect
+	github.com/santhosh-tekuri/jsonschema/v6 v6.0.3 // indirect
+)
+
+require (
 	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
+	github.com/buildify/core/pkg/manifest v0.1.0
 	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/cloudevents/sdk-go/v2 v2.16.2 // indirect
@@ -77,3 +83,5 @@ replace github.com/buildify/core/pkg/contract => ../../pkg/contract
 replace github.com/buildify/core/pkg/events => ../../pkg/events
 
 replace github.com/buildify/core/pkg/kit => ../../pkg/kit
+
+replace github.com/buildify/core/pkg/manifest => ../../pkg/manifest

@@ -16,6 +16,8 @@ import (
 
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/kit"
+	"github.com/buildify/core/pkg/manifest"
+	"github.com/buildify/core/services/httpbridge/internal/bundle"
 	"github.com/buildify/core/services/httpbridge/internal/feed"
 	"github.com/buildify/core/services/httpbridge/internal/keys"
 	"github.com/buildify/core/services/httpbridge/internal/openapi"
@@ -117,12 +119,19 @@ func (s *Service) handler(client *kit.Client, trusted origin.Trusted) (http.Hand
 	for _, pattern := range web.Patterns() {
 		mux.Handle(pattern, pages)
 	}
+	mux.Handle(bundle.Pattern, bundle.New(client, s.deps.Telemetry.Log))
 	for pattern, page := range s.cfg.Pages {
 		mux.Handle(pattern, page)
 	}
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(document) // the client is gone: nobody is left to tell
+	})
+	schema := manifest.Schema()
+	mux.HandleFunc("GET /schemas/manifest.v2.json", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/schema+json")
+		w.Header().Set("Access-Control-Allow-Origin", "*") // editors in browsers read it
+		_, _ = w.Write(schema)                             // as above
 	})
 	s.health = kit.NewHealth(s.deps.NATS, "auth", "rbac", "tenant", "audit")
 	mux.HandleFunc("GET /healthz", s.health.Live)

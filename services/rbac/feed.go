@@ -18,7 +18,7 @@ func (s *Service) applied(tenant string, p *decision.Policy, changes []contract.
 	for module := range s.concerned(tenant, p, changes) {
 		message := contract.PolicyFeedMessage{TenantID: tenant, Revision: p.Revision()}
 		switch {
-		case !p.Serves(module):
+		case !s.serves(tenant, p, module):
 			message.Gone = true
 		case changes == nil || begins(changes, module):
 			message.Reset = true
@@ -52,6 +52,11 @@ func (s *Service) concerned(tenant string, p *decision.Policy, changes []contrac
 	return modules
 }
 
+// serves reports whether the module may follow the tenant's policy.
+func (s *Service) serves(tenant string, p *decision.Policy, module string) bool {
+	return p.Serves(module) && s.directory.Activation(tenant, module).Permits(contract.PolicyFeed.Name)
+}
+
 // begins reports whether a step lets the module see the tenant.
 func begins(changes []contract.PolicyChange, module string) bool {
 	return slices.ContainsFunc(changes, func(c contract.PolicyChange) bool {
@@ -75,7 +80,7 @@ func (s *Service) beat(asOf time.Time, recent []string) bool {
 			continue
 		}
 		for module := range s.concerned(tenant, p, nil) {
-			s.tell(module, contract.PolicyFeedMessage{TenantID: tenant, Revision: p.Revision(), Gone: !p.Serves(module)})
+			s.tell(module, contract.PolicyFeedMessage{TenantID: tenant, Revision: p.Revision(), Gone: !s.serves(tenant, p, module)})
 		}
 	}
 	for _, module := range s.directory.Modules() {

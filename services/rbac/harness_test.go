@@ -122,6 +122,9 @@ func (w *world) answer() {
 		return s
 	}
 	tenant, auth := serve(natsconn.Tenant), serve(natsconn.Auth)
+	require.NoError(w.t, kit.Handle(tenant, contract.ListModuleStates, func(context.Context, *contract.ModuleStatesRequest) (*contract.ModuleStatesResponse, error) {
+		return &contract.ModuleStatesResponse{Items: []contract.ModuleState{}}, nil
+	}))
 	require.NoError(w.t, kit.Handle(tenant, contract.ListTenants, func(context.Context, *contract.SnapshotRequest) (*contract.ListTenantsResponse, error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()

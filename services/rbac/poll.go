@@ -82,6 +82,10 @@ func (s *Service) poll(ctx context.Context) (recent []string, err error) {
 		if row.Recent {
 			recent = append(recent, row.TenantID)
 		}
+		if row.Erased {
+			s.app.Engine.Drop(row.TenantID)
+			continue
+		}
 		held := s.app.Engine.Policy(row.TenantID)
 		if held != nil && (held.Revision() >= row.Revision || s.app.Engine.Await(soon, row.TenantID, row.Revision) == nil) {
 			continue

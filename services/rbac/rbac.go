@@ -57,6 +57,7 @@ type Service struct {
 	server    *kit.Server
 	relay     *outbox.Relay
 	follower  *events.Follower
+	tenants   *events.Consumer
 	beats     *nats.Subscription
 	states    states
 	// By the database's clock: everything before polled is known here, and
@@ -124,6 +125,9 @@ func (s *Service) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := s.followTenants(ctx, js); err != nil {
+		return err
+	}
 	return errors.Join(s.handleQuestions(), s.handleAdmin())
 }
 
@@ -158,6 +162,7 @@ func (s *Service) handleQuestions() error {
 		kit.Handle(s.server, contract.Simulate, s.app.Simulate),
 		kit.Handle(s.server, contract.EffectivePermissions, s.app.Effective),
 		kit.Handle(s.server, contract.MayAdminister, s.app.MayAdminister),
+		kit.Handle(s.server, contract.MayMoveUnit, s.app.MayMoveUnit),
 		kit.Handle(s.server, contract.PolicySnapshot, s.app.Snapshot),
 	)
 }
@@ -168,6 +173,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	if s.server != nil {
 		err = s.server.Stop(ctx)
 	}
+	s.tenants.Stop(ctx)
 	if s.stop != nil {
 		s.stop()
 	}

@@ -147,7 +147,7 @@ func (f *fixture) fill(ctx context.Context, url string) error {
 	batch := &pgx.Batch{}
 	batch.Queue("INSERT INTO tenant.tenants (id, code, name) VALUES ($1, 'BENCH', 'Benchmark')", f.tenant)
 	batch.Queue("INSERT INTO tenant.activations (tenant_id, module, enabled) VALUES ($1, $2, true)", f.tenant, module)
-	batch.Queue("INSERT INTO rbac.tenants SELECT id, is_active, revision FROM tenant.tenants WHERE id = $1", f.tenant)
+	batch.Queue("INSERT INTO rbac.tenants SELECT id, state = 'active', revision FROM tenant.tenants WHERE id = $1", f.tenant)
 	batch.Queue("INSERT INTO rbac.modules SELECT tenant_id, module, enabled, revision FROM tenant.activations WHERE tenant_id = $1", f.tenant)
 	batch.Queue("INSERT INTO rbac.revisions (tenant_id, revision) VALUES ($1, 1)", f.tenant)
 	granted, ids := make([]map[string]bool, roles), make([]string, roles)

@@ -22,6 +22,7 @@ const (
 	natsTokenEcho    = "nats echo, token"
 	natsBatchEcho    = "nats echo, batch"
 	busCheck         = "bus rbac.check"
+	busModule        = "bus tenant.module"
 	checkBatch       = "bus rbac.check_batch of 100"
 	checkBatchOne    = "bus rbac.check_batch of 100, one user"
 	httpEcho         = "net/http echo"
@@ -34,6 +35,10 @@ func (f *fixture) targets() []target {
 	verify, err := json.Marshal(contract.VerifyRequest{Token: f.token})
 	if err != nil {
 		panic(err) // a string always marshals
+	}
+	enabled, err := json.Marshal(contract.TenantModuleRequest{TenantID: contract.ID(f.tenant), ModuleName: module})
+	if err != nil {
+		panic(err) // nor do these
 	}
 	check := func(n int) question { return f.questions[n%len(f.questions)] }
 	return append([]target{
@@ -50,6 +55,10 @@ func (f *fixture) targets() []target {
 		}},
 		{busCheck, natsEcho, func(ctx context.Context, caller, n int) error {
 			return ask(ctx, f.module[caller], contract.CheckPermission.ModuleSubject(f.keyID), check(n))
+		}},
+		{busModule, natsEcho, func(ctx context.Context, caller, _ int) error {
+			out, err := request(ctx, f.module[caller], contract.GetTenantModule.ModuleSubject(f.keyID), enabled)
+			return errors.Join(err, checkEnabled(out))
 		}},
 		{httpEcho, "", func(ctx context.Context, _, n int) error {
 			return f.http.ask(ctx, f.http.bare+"/echo", "", check(n))
@@ -109,6 +118,17 @@ func (q question) checkAnswer(out []byte, echoed bool) error {
 	}
 	if want := q.allowed || echoed; answer.Allowed != want {
 		return fmt.Errorf("wrong answer to %s: %s", q.body, out)
+	}
+	return nil
+}
+
+func checkEnabled(out []byte) error {
+	var answer contract.TenantModuleResponse
+	if err := json.Unmarshal(out, &answer); err != nil {
+		return err
+	}
+	if !answer.Enabled {
+		return fmt.Errorf("wrong answer: %s", out)
 	}
 	return nil
 }

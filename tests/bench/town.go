@@ -133,7 +133,7 @@ func fillTowns(ctx context.Context, url string, towns int) (users []string, err 
 	}
 	for _, statement := range []string{
 		"INSERT INTO rbac.revisions (tenant_id, revision, changed_at) SELECT id, 1, now() - interval '1 hour' FROM tenant.tenants",
-		"INSERT INTO rbac.tenants SELECT id, is_active, revision FROM tenant.tenants",
+		"INSERT INTO rbac.tenants SELECT id, state = 'active', revision FROM tenant.tenants",
 		"INSERT INTO rbac.modules SELECT tenant_id, module, enabled, revision FROM tenant.activations",
 		"INSERT INTO rbac.units SELECT tenant_id, id, parent_id, removed, revision FROM tenant.units",
 		"VACUUM ANALYZE",
@@ -154,7 +154,7 @@ func copyTowns(ctx context.Context, conn *pgx.Conn, towns []*town, upTo int) err
 			activations = append(activations, []any{t.id, name, true})
 		}
 		for j, unit := range t.units {
-			units = append(units, []any{t.id, unit, []string{"company", "branch", "department"}[min(j, 2)], null(t.parents[j]), "Unit"})
+			units = append(units, []any{t.id, unit, []string{"company", "branch", "department"}[min(j, 2)], null(t.parents[j]), fmt.Sprint("U", j), "Unit"})
 		}
 		for j, role := range t.roles {
 			roles = append(roles, []any{role, t.id, fmt.Sprint("role", j), t.codes[j], 1})
@@ -173,7 +173,7 @@ func copyTowns(ctx context.Context, conn *pgx.Conn, towns []*town, upTo int) err
 	}{
 		{pgx.Identifier{"tenant", "tenants"}, []string{"id", "code", "name"}, tenants},
 		{pgx.Identifier{"tenant", "activations"}, []string{"tenant_id", "module", "enabled"}, activations},
-		{pgx.Identifier{"tenant", "units"}, []string{"tenant_id", "id", "kind", "parent_id", "name"}, units},
+		{pgx.Identifier{"tenant", "units"}, []string{"tenant_id", "id", "kind", "parent_id", "code", "name"}, units},
 		{pgx.Identifier{"auth", "users"}, []string{"id", "tenant_id", "email", "username", "password_hash"}, people},
 		{pgx.Identifier{"rbac", "roles"}, []string{"id", "tenant_id", "name", "permissions", "revision"}, roles},
 		{pgx.Identifier{"rbac", "bindings"}, []string{"id", "tenant_id", "user_id", "role_id", "unit_id", "revision"}, bindings},

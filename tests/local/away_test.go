@@ -91,7 +91,7 @@ func TestServicesThatRestartAreFollowedAgain(t *testing.T) {
 		require.False(t, d.Allowed)
 	})
 	s.Processes["httpbridge"].Start()
-	overHTTP.line.moveTo(t, s.Processes["httpbridge"].HTTPURL)
+	overHTTP.line.MoveTo(t, s.Processes["httpbridge"].HTTPURL)
 	overHTTP.back(t)
 
 	s.Processes["rbac"].Kill()

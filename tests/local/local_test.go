@@ -29,7 +29,7 @@ var (
 type module struct {
 	*stack.Company
 	client *sdk.Client
-	line   *line
+	line   *stack.Line
 	read   string // a permission of its own
 }
 
@@ -40,11 +40,11 @@ func newModule(t *testing.T, s *stack.Stack, transport string, options ...sdk.Op
 	m.PutRole(t, "other", m.Module+":others:read") // who holds it is known, whatever else is revoked
 	config := sdk.Config{APIKey: m.APIKey}
 	if transport == "nats" {
-		m.line = newLine(t, s.NATSURL)
-		config.NATSURL = m.line.url
+		m.line = stack.NewLine(t, s.NATSURL)
+		config.NATSURL = m.line.URL
 	} else {
-		m.line = newLine(t, s.HTTPURL)
-		config.APIURL = m.line.url
+		m.line = stack.NewLine(t, s.HTTPURL)
+		config.APIURL = m.line.URL
 	}
 	client, err := sdk.New(stack.Context(t), config, append(options, sdk.WithLocalDecisions(sdk.LocalDecisions{}))...)
 	require.NoError(t, err)
@@ -239,7 +239,7 @@ func testCut(t *testing.T, _ *stack.Stack, m *module) {
 	user := m.AddUser(t, "other")
 	m.soon(t, user, m.Bind(t, user.ID, "reader").Revision, true)
 	for range 3 {
-		m.line.cut(false)
+		m.line.Cut(false)
 		require.Eventually(t, func() bool { d := m.decide(t, user); return !d.Local && d.Allowed }, stack.Timeout, time.Microsecond,
 			"the core answers at once")
 		require.Error(t, m.client.LocalState().Trouble)
@@ -247,7 +247,7 @@ func testCut(t *testing.T, _ *stack.Stack, m *module) {
 		require.NoError(t, m.client.AwaitLocal(stack.Context(t)))
 		m.soon(t, user, m.Bind(t, user.ID, "reader").Revision, true)
 	}
-	m.line.cut(true)
+	m.line.Cut(true)
 	require.Eventually(t, func() bool {
 		d, err := m.client.Decide(t.Context(), user.ID, m.read, sdk.InTenant(m.Tenant.ID))
 		if err != nil {
@@ -257,7 +257,7 @@ func testCut(t *testing.T, _ *stack.Stack, m *module) {
 		return err != nil
 	}, stack.Timeout, time.Millisecond)
 	revoked := m.Unbind(t, user.ID, "reader")
-	m.line.cut(false)
+	m.line.Cut(false)
 	require.NoError(t, m.client.AwaitLocal(stack.Context(t)))
 	m.soon(t, user, revoked, false)
 }

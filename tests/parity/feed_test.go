@@ -57,7 +57,7 @@ func feedOverHTTP(t *testing.T, s *stack.Stack, key string) heard {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	t.Cleanup(cancel)
-	response, err := http.DefaultClient.Do(feedRequest(ctx, t, s, key, ""))
+	response, err := http.DefaultClient.Do(streamRequest(ctx, t, s, contract.PolicyFeed.Spec, key, ""))
 	require.NoError(t, err)
 	require.Equal(t, http.StatusOK, response.StatusCode)
 	require.Equal(t, "text/event-stream", response.Header.Get("Content-Type"))
@@ -78,9 +78,9 @@ func feedOverHTTP(t *testing.T, s *stack.Stack, key string) heard {
 	return h
 }
 
-func feedRequest(ctx context.Context, t *testing.T, s *stack.Stack, key, query string) *http.Request {
+func streamRequest(ctx context.Context, t *testing.T, s *stack.Stack, spec *contract.Spec, key, query string) *http.Request {
 	t.Helper()
-	request, err := http.NewRequestWithContext(ctx, contract.PolicyFeed.Method, s.HTTPURL+contract.PolicyFeed.Path+query, nil)
+	request, err := http.NewRequestWithContext(ctx, spec.Method, s.HTTPURL+spec.Path+query, nil)
 	require.NoError(t, err)
 	if key != "" {
 		request.Header.Set(contract.HeaderAPIKey, key)
@@ -245,7 +245,7 @@ func testFeedEndsWithItsKey(t *testing.T, s *stack.Stack) {
 func testStreamDenials(t *testing.T, f *fixture, spec *contract.Spec) {
 	refuse := func(t *testing.T, key, bearer, query string) *contract.Error {
 		t.Helper()
-		request := feedRequest(stack.Context(t), t, f.s, key, query)
+		request := streamRequest(stack.Context(t), t, f.s, spec, key, query)
 		if bearer != "" {
 			request.Header.Set("Authorization", "Bearer "+bearer)
 		}
@@ -273,29 +273,25 @@ func testStreamDenials(t *testing.T, f *fixture, spec *contract.Spec) {
 		requireCode(t, contract.InvalidArgument, "unheard_of", refuse(t, f.module.key, "", "?unheard_of=x"))
 	})
 	ours, theirs := f.ours, f.theirs
+	on := func(module, tenant string) string { return contract.StreamSubject(spec, module, tenant) }
+	shared := map[string]string{contract.PolicyFeed.Name: contract.FeedBeats, contract.ModuleNews.Name: contract.NewsOfAll}[spec.Name]
 	for name, hostile := range map[string]struct {
 		*module
 		subjects []string
 	}{
-		"a key without this stream": {without, []string{
-			contract.FeedSubject(ours.Module, "*"), contract.FeedSubject(ours.Module, contract.FeedBeats), contract.FeedSubject(ours.Module, ours.Tenant.ID),
-		}},
-		"another module": {f.stranger, []string{
-			contract.FeedSubject(ours.Module, "*"), contract.FeedSubject(ours.Module, contract.FeedBeats), contract.FeedSubject(ours.Module, ours.Tenant.ID),
-		}},
+		"a key without this stream": {without, []string{on(ours.Module, "*"), on(ours.Module, shared), on(ours.Module, ours.Tenant.ID)}},
+		"another module":            {f.stranger, []string{on(ours.Module, "*"), on(ours.Module, shared), on(ours.Module, ours.Tenant.ID)}},
 		"a module that would hear all": {f.module, []string{
-			contract.FeedSubject("*", "*"), contract.FeedSubject("*", ours.Tenant.ID), contract.FeedSubject(theirs.Module, "*"), "core.feed.>", "core.>", ">",
+			on("*", "*"), on("*", ours.Tenant.ID), on(theirs.Module, "*"), "core.feed.>", "core.news.>", "core.>", ">",
 		}},
-		"a key for one tenant": {f.narrow[spec.Name], []string{
-			contract.FeedSubject(ours.Module, "*"), contract.FeedSubject(ours.Module, theirs.Tenant.ID), contract.FeedSubject("*", ours.Tenant.ID),
-		}},
+		"a key for one tenant": {f.narrow[spec.Name], []string{on(ours.Module, "*"), on(ours.Module, theirs.Tenant.ID), on("*", ours.Tenant.ID)}},
 	} {
 		for _, subject := range hostile.subjects {
 			t.Run(name+" on "+subject, func(t *testing.T) { hostile.requireNoSubscription(t, subject) })
 		}
 	}
-	t.Run("nobody but rbac tells", func(t *testing.T) {
-		f.module.requireViolation(t, contract.FeedSubject(ours.Module, ours.Tenant.ID), "{}")
+	t.Run("no module tells", func(t *testing.T) {
+		f.module.requireViolation(t, on(ours.Module, ours.Tenant.ID), "{}")
 	})
 }
 

@@ -35,6 +35,9 @@ type fixture struct {
 	// for one operation, ours, and this machine.
 	module, stranger, elsewhere *module
 	narrow                      map[string]*module
+
+	hooks    sync.Mutex // one at a time has something happen to ours' module
+	upgraded bool
 }
 
 // module is a key and an open connection of it.
@@ -54,6 +57,7 @@ func newFixture(t *testing.T, s *stack.Stack) *fixture {
 	f.tokens.platform = f.login(t, f.platform).AccessToken
 	f.tokens.platformInOurs = f.switched(t, f.login(t, f.platform).AccessToken, f.ours.Tenant.ID)
 	f.makeKeys(t)
+	f.manage(t)
 	f.makeBadKeys(t)
 	f.makeBadTokens(t)
 	for _, token := range []string{f.tokens.master, f.tokens.platformInOurs} { // have reached every service
@@ -276,7 +280,7 @@ func (f *fixture) makeBadTokens(t *testing.T) {
 
 	suspended := f.s.Company(t)
 	f.badTokens["a token of a suspended tenant"] = suspended.Token(t, suspended.Admin)
-	stack.Do(t, f.s, contract.SetTenantActive, &contract.SetTenantActiveRequest{TenantID: contract.ID(suspended.Tenant.ID)})
+	stack.Do(t, f.s, contract.SuspendTenant, &contract.TenantReasonRequest{TenantID: contract.ID(suspended.Tenant.ID)})
 
 	for _, token := range f.badTokens { // what travels by event has arrived
 		f.awaitToken(t, token, false)

@@ -34,6 +34,7 @@ func TestEveryOperationBehavesAlikeInEveryModeAndTransport(t *testing.T) {
 			t.Run("domain trail", func(t *testing.T) { testDomainTrail(t, s) })
 			t.Run("identity", func(t *testing.T) { testIdentity(t, s) })
 			t.Run("policy", func(t *testing.T) { testPolicy(t, s) })
+			t.Run("modules", func(t *testing.T) { testModules(t, s) })
 			t.Run("feed", func(t *testing.T) { testFeed(t, s) })
 			t.Run("sdk", func(t *testing.T) { testSDK(t, s) })
 		})

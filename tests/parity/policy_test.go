@@ -22,6 +22,9 @@ func testPolicy(t *testing.T, s *stack.Stack) {
 		"many at once":                          testBulk,
 		"a module disabled":                     testModuleDisabled,
 		"a department is moved":                 testMovedDepartment,
+		"where people hold something":           testMyUnits,
+		"nobody gives by a move":                testNoGiftByMove,
+		"who leaves heads nothing":              testHeadLeaves,
 		"why":                                   testWhy,
 		"who can":                               testWhoCan,
 		"a batch is its single checks":          testBatch,
@@ -281,8 +284,8 @@ func testMovedDepartment(t *testing.T, w *policyWorld) {
 		w.eventuallyMay(t, true, user, code, fields{"department_id": unit})
 	}
 	move := func(parent string) {
-		stack.Do(t, w.s, contract.PutUnit, &contract.PutUnitRequest{
-			TenantID: contract.ID(w.ours.Tenant.ID), UnitID: contract.ID(x.department), Kind: "department", ParentID: contract.ID(parent), Name: "moved",
+		stack.Do(t, w.s, contract.MoveUnit, &contract.MoveUnitRequest{
+			TenantID: contract.ID(w.ours.Tenant.ID), UnitID: contract.ID(x.department), ParentID: contract.ID(parent),
 		})
 	}
 	move(x.other)

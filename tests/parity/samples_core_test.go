@@ -31,23 +31,10 @@ func coreSamples() map[string]sample {
 		}),
 		"tenant.module": aboutTenant(func(f *fixture) fields { return fields{"module_name": f.ours.Module} },
 			func(t *testing.T, _ *fixture, got map[string]any) { require.Equal(t, true, got["enabled"]) }),
-		"tenant.create": {request: func(*testing.T, *fixture) request {
-			return fields{"code": "T" + strings.ToUpper(fresh()), "name": "Made by the table"}.request()
-		}},
-		"tenant.set_active": {request: func(t *testing.T, f *fixture) request {
-			return fields{"tenant_id": f.newTenant(t), "active": false}.request()
-		}},
 		"tenant.set_module": {request: func(_ *testing.T, f *fixture) request {
 			return fields{"tenant_id": f.ours.Tenant.ID, "module_name": "m" + fresh(), "enabled": true}.request()
 		}},
 		"tenant.list_all": {request: nothing},
-		"tenant.put_unit": {request: func(_ *testing.T, f *fixture) request {
-			return fields{"tenant_id": f.ours.Tenant.ID, "kind": "company", "name": "Made by the table"}.request()
-		}},
-		"tenant.list_units": {request: func(t *testing.T, f *fixture) request {
-			f.ours.Unit(t, "company", "")
-			return request{body: "{}"}
-		}},
 	}
 }
 

@@ -33,6 +33,11 @@ type sample struct {
 	elsewhere *contract.Error
 	// want looks at an answer beyond its form.
 	want func(*testing.T, *fixture, map[string]any)
+	// own says that modules are told of what is theirs, and name nothing: another
+	// one is told of its own.
+	own bool
+	// regardless says that a module may where a tenant has disabled it, too.
+	regardless bool
 	// varies names a member of answers that depends on who calls.
 	varies string
 }
@@ -44,7 +49,8 @@ type request struct{ body, bearer string }
 func samples() map[string]sample {
 	all := map[string]sample{}
 	for _, area := range []map[string]sample{
-		coreSamples(), rbacSamples(), peopleSamples(), sessionSamples(), factorSamples(), keySamples(), tokenSamples(),
+		coreSamples(), orgSamples(), rbacSamples(), peopleSamples(), sessionSamples(), factorSamples(), keySamples(), tokenSamples(), moduleSamples(),
+		menuSamples(), settingsSamples(), registrySamples(), lifecycleSamples(),
 	} {
 		maps.Copy(all, area)
 	}
@@ -68,6 +74,7 @@ func testTable(t *testing.T, s *stack.Stack) {
 	all := samples()
 	t.Run("every credential that is refused is refused at the door", func(t *testing.T) { testBusDoor(t, f) })
 	t.Run("no module is told that a bad token is good", func(t *testing.T) { testVerify(t, f) })
+	t.Run("nobody is told of another module's hooks", func(t *testing.T) { testHooksAreOnesOwn(t, f) })
 	for _, spec := range contract.Streams() {
 		t.Run(spec.Name, func(t *testing.T) {
 			t.Parallel()
@@ -196,8 +203,10 @@ func (o *operation) refused() (all []refusal) {
 		}
 		without := f.without(o.spec.Name).key
 		add(contract.PermissionDenied, "", caller{"a key without this operation over http", stack.HTTPCaller{URL: door, APIKey: without}, ""})
-		add(contract.NotFound, "", o.modules("another module", f.stranger)...)
-		add(contract.NotFound, "", o.modules("the module's key for another tenant", f.elsewhere)...)
+		if !o.sample.own {
+			add(contract.NotFound, "", o.modules("another module", f.stranger)...)
+			add(contract.NotFound, "", o.modules("the module's key for another tenant", f.elsewhere)...)
+		}
 	}
 	if o.forPeople() {
 		const field = "Authorization"

@@ -362,7 +362,9 @@ func (m *mutator) putUnit(ctx context.Context) (int64, error) {
 	if m.tenant.size(list) > 8 {
 		return m.removeUnit(ctx)
 	}
-	made, err := kit.Call(ctx, m.core, contract.PutUnit, &contract.PutUnitRequest{TenantID: m.id(), Kind: kind, ParentID: contract.ID(parent), Name: kind})
+	made, err := kit.Call(ctx, m.core, contract.CreateUnit, &contract.CreateUnitRequest{
+		TenantID: m.id(), Kind: kind, ParentID: contract.ID(parent), Code: m.name("u"), Name: kind,
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -372,18 +374,19 @@ func (m *mutator) putUnit(ctx context.Context) (int64, error) {
 
 func (m *mutator) moveUnit(ctx context.Context) (int64, error) {
 	kind, list, parent := m.place()
-	_, err := kit.Call(ctx, m.core, contract.PutUnit, &contract.PutUnitRequest{
-		TenantID: m.id(), UnitID: contract.ID(m.tenant.any(m.rand, list)), Kind: kind, ParentID: contract.ID(parent), Name: kind,
+	if kind == contract.Company {
+		return m.putUnit(ctx) // it cannot be moved
+	}
+	_, err := kit.Call(ctx, m.core, contract.MoveUnit, &contract.MoveUnitRequest{
+		TenantID: m.id(), UnitID: contract.ID(m.tenant.any(m.rand, list)), ParentID: contract.ID(parent),
 	})
 	return 0, err
 }
 
 func (m *mutator) removeUnit(ctx context.Context) (int64, error) {
-	kind, list, parent := m.place()
+	_, list, _ := m.place()
 	unit := m.tenant.any(m.rand, list)
-	_, err := kit.Call(ctx, m.core, contract.PutUnit, &contract.PutUnitRequest{
-		TenantID: m.id(), UnitID: contract.ID(unit), Kind: kind, ParentID: contract.ID(parent), Name: kind, Removed: true,
-	})
+	_, err := kit.Call(ctx, m.core, contract.DeleteUnit, &contract.DeleteUnitRequest{TenantID: m.id(), UnitID: contract.ID(unit)})
 	if err == nil {
 		m.tenant.drop(list, unit)
 	}
@@ -406,7 +409,11 @@ func (m *mutator) setActive(ctx context.Context) (int64, error) {
 		return m.setModule(ctx)
 	}
 	active := m.rand.IntN(5) > 0
-	_, err := kit.Call(ctx, m.core, contract.SetTenantActive, &contract.SetTenantActiveRequest{TenantID: m.id(), Active: active})
+	switched := contract.SuspendTenant
+	if active {
+		switched = contract.ResumeTenant
+	}
+	_, err := kit.Call(ctx, m.core, switched, &contract.TenantReasonRequest{TenantID: m.id()})
 	return 0, err
 }
 

@@ -253,7 +253,7 @@ func (s *soak) breakThings(t *testing.T, lasts time.Duration, long bool) {
 func (s *soak) converge(t *testing.T) {
 	t.Helper()
 	w := s.tenants[shaky]
-	stack.Do(t, s.stack, contract.SetTenantActive, &contract.SetTenantActiveRequest{TenantID: contract.ID(w.id), Active: true})
+	stack.Do(t, s.stack, contract.ResumeTenant, &contract.TenantReasonRequest{TenantID: contract.ID(w.id)})
 	for _, module := range modules {
 		stack.Do(t, s.stack, contract.SetTenantModule, &contract.SetTenantModuleRequest{TenantID: contract.ID(w.id), ModuleName: module, Enabled: true})
 	}

@@ -1,6 +1,7 @@
 package stack
 
 import (
+	"crypto/rand"
 	"errors"
 	"testing"
 	"time"
@@ -117,7 +118,7 @@ func (c *Company) Group(t testing.TB, name string, members ...string) contract.G
 // Unit makes a company, branch or department; parent is empty for a company.
 func (c *Company) Unit(t testing.TB, kind, parent string) (id string) {
 	t.Helper()
-	return Do(t, c.stack, contract.PutUnit, &contract.PutUnitRequest{
-		TenantID: contract.ID(c.Tenant.ID), Kind: kind, ParentID: contract.ID(parent), Name: kind,
+	return Do(t, c.stack, contract.CreateUnit, &contract.CreateUnitRequest{
+		TenantID: contract.ID(c.Tenant.ID), Kind: kind, ParentID: contract.ID(parent), Code: rand.Text(), Name: kind,
 	}).ID
 }

@@ -54,7 +54,7 @@ func Processes(t testing.TB) *Stack {
 	// Three by `buildify serve`, two by the services' own commands: the same
 	// command either way.
 	for name, p := range map[string]*Process{
-		"tenant": {path: buildify, args: append([]string{"serve", "tenant"}, withDatabase...)},
+		"tenant": {path: buildify, args: append([]string{"serve", "tenant", "--secret-file", s.SecretFile}, withDatabase...)},
 		"auth": {path: buildify, args: append([]string{
 			"serve", "auth", "--secret-file", s.SecretFile, "--public-url", s.PublicURL,
 			"--smtp-server", "smtp://" + mailServer, "--mail-from", "Buildify <noreply@example.com>",

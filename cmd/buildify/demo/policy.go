@@ -40,6 +40,7 @@ var groups = []struct {
 type Unit struct {
 	ID   string `json:"id"`
 	Kind string `json:"kind"`
+	Code string `json:"code"`
 	Name string `json:"name"`
 	// In is the name of the unit above; a company has none.
 	In string `json:"in,omitempty"`
@@ -48,10 +49,10 @@ type Unit struct {
 // units are the org tree, from above.
 func units() []Unit {
 	return []Unit{
-		{Kind: "company", Name: "ACME Corporation"},
-		{Kind: "branch", Name: "Izmir", In: "ACME Corporation"},
-		{Kind: "branch", Name: "Berlin", In: "ACME Corporation"},
-		{Kind: "department", Name: "Izmir Sales", In: "Izmir"},
+		{Kind: "company", Code: "ACME", Name: "ACME Corporation"},
+		{Kind: "branch", Code: "IZM", Name: "Izmir", In: "ACME Corporation"},
+		{Kind: "branch", Code: "BER", Name: "Berlin", In: "ACME Corporation"},
+		{Kind: "department", Code: "SALES", Name: "Izmir Sales", In: "Izmir"},
 	}
 }
 
@@ -97,8 +98,8 @@ func (s *State) makeUnits(ctx context.Context, client *kit.Client) error {
 		if u.ID != "" {
 			continue
 		}
-		made, err := kit.Call(ctx, client, contract.PutUnit, &contract.PutUnitRequest{
-			TenantID: s.tenantID(), Kind: u.Kind, Name: u.Name, ParentID: contract.ID(s.unitID(u.In)),
+		made, err := kit.Call(ctx, client, contract.CreateUnit, &contract.CreateUnitRequest{
+			TenantID: s.tenantID(), Kind: u.Kind, Code: u.Code, Name: u.Name, ParentID: contract.ID(s.unitID(u.In)),
 		})
 		if err != nil {
 			return err

@@ -217,7 +217,7 @@ func (p *Platform) startServices(ctx context.Context) error {
 	}
 	for _, together := range [][]service{
 		{
-			{tenant.Name, func(d kit.Deps) (kit.Service, error) { return tenant.New(d), nil }},
+			{tenant.Name, func(d kit.Deps) (kit.Service, error) { return p.newTenant(d) }},
 			{auth.Name, func(d kit.Deps) (kit.Service, error) { return p.newAuth(ctx, d) }},
 		},
 		{{rbac.Name, func(d kit.Deps) (kit.Service, error) { return rbac.New(d, rbac.Config{}), nil }}},
@@ -273,6 +273,11 @@ func (p *Platform) serviceDeps(ctx context.Context, name string) (kit.Deps, erro
 	}
 	p.stack.Push(name+" database", func(context.Context) error { deps.DB.Close(); return nil })
 	return deps, nil
+}
+
+func (p *Platform) newTenant(deps kit.Deps) (kit.Service, error) {
+	secret, err := p.secret()
+	return tenant.New(deps, tenant.Config{Secret: secret}), err
 }
 
 func (p *Platform) newAuth(ctx context.Context, deps kit.Deps) (kit.Service, error) {

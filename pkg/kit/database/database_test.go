@@ -129,6 +129,13 @@ func TestAServiceIsNobodyInTheDatabase(t *testing.T) {
 var inserts = []struct{ service, table, column, sql string }{
 	{"tenant", "tenants", "id", "INSERT INTO tenants (id, code, name) VALUES ('%[1]s', left('%[1]s', 8), 'n')"},
 	{"tenant", "activations", "tenant_id", "INSERT INTO activations (tenant_id, module, enabled) VALUES ('%s', 'crm', true)"},
+	{"tenant", "erasures", "tenant_id", "INSERT INTO erasures (tenant_id, service, counts) VALUES ('%s', 'rbac', '{}')"},
+	{"tenant", "menu_overrides", "tenant_id", "INSERT INTO menu_overrides (tenant_id) VALUES ('%s')"},
+	{"tenant", "hooks", "tenant_id", "INSERT INTO hooks (id, tenant_id, module, event) VALUES ('%[1]s', '%[1]s', 'crm', 'installed')"},
+	{"tenant", "settings", "tenant_id", "INSERT INTO settings (tenant_id, user_id, namespace) VALUES ('%[1]s', '%[1]s', 'crm')"},
+	{"tenant", "settings_history", "tenant_id", `INSERT INTO settings_history (tenant_id, user_id, namespace, key, secret, by_user)
+		VALUES ('%[1]s', '%[1]s', 'crm', 'k', false, '')`},
+	{"auth", "tenants", "tenant_id", "INSERT INTO tenants (tenant_id) VALUES ('%s')"},
 	// The tenant's id serves as the id of its user and of the user's session.
 	{"auth", "users", "tenant_id", "INSERT INTO users (id, tenant_id, email, username, password_hash) VALUES ('%[1]s', '%[1]s', gen_random_uuid()::text, 'u', '')"},
 	{"auth", "memberships", "tenant_id", "INSERT INTO memberships VALUES ('%[1]s', '%[1]s')"},
@@ -142,7 +149,7 @@ var inserts = []struct{ service, table, column, sql string }{
 	{"auth", "passkeys", "tenant_id", "INSERT INTO passkeys (id, user_id, tenant_id, name, credential) VALUES ('%[1]s'::text::bytea, '%[1]s', '%[1]s', '', '{}')"},
 	{"auth", "policies", "tenant_id", "INSERT INTO policies (tenant_id) VALUES ('%[1]s')"},
 	{"rbac", "revisions", "tenant_id", "INSERT INTO revisions VALUES ('%s', 1)"},
-	{"tenant", "units", "tenant_id", "INSERT INTO units (tenant_id, id, kind, name) VALUES ('%[1]s', '%[1]s', 'company', 'n')"},
+	{"tenant", "units", "tenant_id", "INSERT INTO units (tenant_id, id, kind, code, name) VALUES ('%[1]s', '%[1]s', 'company', 'c', 'n')"},
 	// And here as the id of its role, group and user.
 	{"rbac", "roles", "tenant_id", "INSERT INTO roles (id, tenant_id, name, permissions, revision) VALUES ('%[1]s', '%[1]s', 'r', '{}', 1)"},
 	{"rbac", "groups", "tenant_id", "INSERT INTO groups (id, tenant_id, name, revision) VALUES ('%[1]s', '%[1]s', 'g', 1)"},

@@ -32,6 +32,7 @@ type Directory struct {
 	tenants     map[string]contract.Tenant
 	members     map[string]contract.Member
 	activations map[string]map[string]contract.Activation // by tenant and module
+	modules     map[string]contract.ModuleState           // those that were ever suspended
 	units       map[string]map[string]contract.OrgUnit    // by tenant and id
 	changed     chan struct{}                             // closed and replaced at each change
 	watch       func(tenant, user string)
@@ -46,6 +47,7 @@ func New(log *slog.Logger) *Directory {
 		tenants:     map[string]contract.Tenant{},
 		members:     map[string]contract.Member{},
 		activations: map[string]map[string]contract.Activation{},
+		modules:     map[string]contract.ModuleState{},
 		units:       map[string]map[string]contract.OrgUnit{},
 		changed:     make(chan struct{}),
 	}
@@ -71,7 +73,7 @@ func (d *Directory) Watch(what func(tenant, user string)) { d.watch = what }
 // again while an owner is not available yet. It returns when the Directory
 // has caught up or ctx ends.
 func (d *Directory) Start(ctx context.Context, client *kit.Client, js jetstream.JetStream, parts Part) error {
-	subjects := []string{events.TenantChanged.Subject("*"), events.ModuleChanged.Subject("*")}
+	subjects := []string{events.TenantChanged.Subject("*"), events.ModuleChanged.Subject("*"), events.ModuleStateChanged.Subject("*")}
 	if parts&Members != 0 {
 		subjects = append(subjects, events.UserChanged.Subject("*"))
 	}
@@ -105,6 +107,9 @@ func (d *Directory) load(ctx context.Context, client *kit.Client, parts Part) er
 		}
 		return page.NextCursor
 	})
+	if err == nil {
+		err = d.loadModules(ctx, client)
+	}
 	if err == nil && parts&Units != 0 {
 		err = pages(ctx, client, contract.ListUnits, func(page *contract.ListUnitsResponse) string {
 			for _, unit := range page.Items {
@@ -124,26 +129,44 @@ func (d *Directory) load(ctx context.Context, client *kit.Client, parts Part) er
 	})
 }
 
+func (d *Directory) loadModules(ctx context.Context, client *kit.Client) error {
+	all, err := ask(ctx, client, contract.ListModuleStates, &contract.ModuleStatesRequest{})
+	if err != nil {
+		return err
+	}
+	for _, state := range all.Items {
+		d.PutModule(state)
+	}
+	return nil
+}
+
 // pages calls a snapshot operation page by page.
 func pages[Resp any](ctx context.Context, client *kit.Client,
 	op contract.Operation[contract.SnapshotRequest, Resp], take func(*Resp) (next string),
 ) error {
 	request := &contract.SnapshotRequest{} // the owner knows how much fits an answer
 	for {
-		page, err := kit.Call(ctx, client, op, request)
-		switch {
-		case errors.Is(err, &contract.Error{Code: contract.Unavailable}):
-			select { // its owner is still starting
-			case <-ctx.Done():
-				return fmt.Errorf("waiting for %s: %w", op.Service(), err)
-			case <-time.After(50 * time.Millisecond):
-			}
-			continue
-		case err != nil:
+		page, err := ask(ctx, client, op, request)
+		if err != nil {
 			return err
 		}
 		if request.Cursor = take(page); request.Cursor == "" {
 			return nil
+		}
+	}
+}
+
+// ask calls an operation, again while its owner is still starting.
+func ask[Req, Resp any](ctx context.Context, client *kit.Client, op contract.Operation[Req, Resp], request *Req) (*Resp, error) {
+	for {
+		response, err := kit.Call(ctx, client, op, request)
+		if !errors.Is(err, &contract.Error{Code: contract.Unavailable}) {
+			return response, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for %s: %w", op.Service(), err)
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
@@ -155,6 +178,8 @@ func (d *Directory) apply(e events.Event) {
 		err = decode(e, d.PutTenant)
 	case events.ModuleChanged.Is(e):
 		err = decode(e, d.PutActivation)
+	case events.ModuleStateChanged.Is(e):
+		err = decode(e, d.PutModule)
 	case events.UserChanged.Is(e):
 		err = decode(e, d.PutMember)
 	case events.UnitChanged.Is(e):
@@ -178,6 +203,10 @@ func decode[T any](e events.Event, put func(T)) error {
 func (d *Directory) PutTenant(t contract.Tenant) {
 	d.put(func() bool {
 		newer := t.Revision > d.tenants[t.ID].Revision
+		if newer && t.State == contract.TenantErased {
+			t = contract.Tenant{ID: t.ID, State: t.State, Revision: t.Revision}
+			d.forget(t.ID)
+		}
 		if newer {
 			d.tenants[t.ID] = t
 		}
@@ -189,7 +218,7 @@ func (d *Directory) PutTenant(t contract.Tenant) {
 func (d *Directory) PutMember(m contract.Member) {
 	before, _ := d.Member(m.UserID)
 	d.put(func() bool {
-		newer := m.Revision > d.members[m.UserID].Revision
+		newer := m.Revision > d.members[m.UserID].Revision && (m.Deleted || !d.erased(m.TenantID))
 		if newer {
 			if home, ok := d.tenants[m.TenantID]; ok {
 				m.TenantID = home.ID // one string for a million members
@@ -202,12 +231,45 @@ func (d *Directory) PutMember(m contract.Member) {
 
 // PutActivation takes an activation's state in, unless a newer one is known.
 func (d *Directory) PutActivation(a contract.Activation) {
-	d.put(func() bool { return putIn(d.activations, a.TenantID, a.Module, a, contract.Activation.Newer) }, "", a.TenantID)
+	d.put(func() bool {
+		return !d.erased(a.TenantID) && putIn(d.activations, a.TenantID, a.Module, a, contract.Activation.Newer)
+	}, "", a.TenantID)
+}
+
+// PutModule takes in what of a module is suspended, unless a newer state is
+// known. For the tenants that have the module it is as if their activation had
+// changed.
+func (d *Directory) PutModule(m contract.ModuleState) {
+	var having []string
+	changed := d.changes(func() bool {
+		if m.Revision <= d.modules[m.Module].Revision {
+			return false
+		}
+		d.modules[m.Module] = m
+		for tenant, of := range d.activations {
+			if _, has := of[m.Module]; has {
+				having = append(having, tenant)
+			}
+		}
+		return true
+	})
+	if !changed || d.watch == nil {
+		return
+	}
+	for _, tenant := range having {
+		d.watch(tenant, "")
+	}
 }
 
 // PutUnit takes a unit's state in, unless a newer one is known.
 func (d *Directory) PutUnit(u contract.OrgUnit) {
-	d.put(func() bool { return putIn(d.units, u.TenantID, u.ID, u, contract.OrgUnit.Newer) }, "", u.TenantID)
+	d.put(func() bool {
+		return !d.erased(u.TenantID) && putIn(d.units, u.TenantID, u.ID, u, contract.OrgUnit.Newer)
+	}, "", u.TenantID)
+}
+
+func (d *Directory) erased(tenant string) bool {
+	return d.tenants[tenant].State == contract.TenantErased
 }
 
 func putIn[T any](all map[string]map[string]T, tenant, key string, state T, newer func(T, T) bool) bool {
@@ -246,11 +308,63 @@ func (d *Directory) changes(change func() bool) bool {
 	return true
 }
 
-// Activations returns the modules that a tenant ever enabled.
+// Activations returns the modules that a tenant ever enabled, as they are in
+// effect: one that the platform suspended is not enabled.
 func (d *Directory) Activations(tenant string) []contract.Activation {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	return slices.Collect(maps.Values(d.activations[tenant]))
+	all := make([]contract.Activation, 0, len(d.activations[tenant]))
+	for _, a := range d.activations[tenant] {
+		all = append(all, d.effective(a))
+	}
+	return all
+}
+
+// effective is an activation as the state of its module leaves it.
+func (d *Directory) effective(a contract.Activation) contract.Activation {
+	if state, ok := d.modules[a.Module]; ok {
+		a.Enabled = a.Enabled && !state.Withdrawn(a.Version)
+		a.Revision = max(a.Revision, state.Revision)
+	}
+	return a
+}
+
+// Activation returns a module of an active tenant as it is in effect.
+func (d *Directory) Activation(tenant, module string) contract.Activation {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	if !d.tenants[tenant].IsActive {
+		return contract.Activation{}
+	}
+	return d.effective(d.activations[tenant][module])
+}
+
+// Suspended reports whether the platform suspended the whole module.
+func (d *Directory) Suspended(module string) bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.modules[module].Suspended
+}
+
+// Withdrawn reports whether the platform suspended this version of a module, or
+// all of it.
+func (d *Directory) Withdrawn(module, version string) bool {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.modules[module].Withdrawn(version)
+}
+
+// SuspendedModules returns the names of the modules that the platform suspended
+// as a whole.
+func (d *Directory) SuspendedModules() (names []string) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	for name, state := range d.modules {
+		if state.Suspended {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Modules returns the names of the modules that some active tenant has enabled.
@@ -260,7 +374,7 @@ func (d *Directory) Modules() []string {
 	modules := map[string]struct{}{}
 	for tenant, of := range d.activations {
 		for name, a := range of {
-			if a.Enabled && d.tenants[tenant].IsActive {
+			if d.tenants[tenant].IsActive && d.effective(a).Enabled {
 				modules[name] = struct{}{}
 			}
 		}
@@ -276,19 +390,20 @@ func (d *Directory) Units(tenant string) []contract.OrgUnit {
 	return slices.Collect(maps.Values(d.units[tenant]))
 }
 
-// TenantIDs returns the ids of all tenants, active or not.
+// TenantIDs returns the ids of all tenants, active or not; none that is erased.
 func (d *Directory) TenantIDs() []string {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	return slices.Collect(maps.Keys(d.tenants))
+	ids := slices.Collect(maps.Keys(d.tenants))
+	return slices.DeleteFunc(ids, d.erased)
 }
 
-// Tenant returns a tenant, active or not.
+// Tenant returns a tenant, active or not; none that is erased.
 func (d *Directory) Tenant(id string) (contract.Tenant, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	t, ok := d.tenants[id]
-	return t, ok
+	return t, ok && t.State != contract.TenantErased
 }
 
 // TenantOf returns the active home tenant of an active user.
@@ -323,23 +438,24 @@ func (d *Directory) Platform(user string) bool {
 	return m.Active && m.Platform
 }
 
-// Enabled reports whether an active tenant has the module enabled.
-func (d *Directory) Enabled(tenant, module string) bool {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	return d.tenants[tenant].IsActive && d.activations[tenant][module].Enabled
-}
+// Enabled reports whether an active tenant has the module enabled, and the
+// platform has not suspended it.
+func (d *Directory) Enabled(tenant, module string) bool { return d.Activation(tenant, module).Enabled }
 
 // Sees is the platform's rule of visibility: a service sees every tenant; a
-// module those that are active, have it enabled, and that its key is good for;
-// nobody else sees any.
+// module those that are active, have it enabled, consented to its use of the
+// operation that it calls, and that its key is good for; nobody else sees any.
 func (d *Directory) Sees(p kit.Principal, tenant string) bool {
 	switch p.Kind {
 	case kit.KindService:
 		_, ok := d.Tenant(tenant)
 		return ok
 	case kit.KindModule:
-		return p.May(tenant) && d.Enabled(tenant, p.Module)
+		if !p.May(tenant) {
+			return false
+		}
+		a := d.Activation(tenant, p.Module)
+		return a.Enabled && a.Permits(p.Operation)
 	}
 	return false
 }

@@ -41,7 +41,7 @@ func empty() *Directory { return New(slog.New(slog.DiscardHandler)) }
 func (d *Directory) state() any {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	return []any{d.tenants, d.members, d.activations}
+	return []any{d.tenants, d.members, d.activations, d.modules}
 }
 
 // history makes changes of a few tenants, users and activations, each with
@@ -53,7 +53,11 @@ func history(t testing.TB, r *rand.Rand, n int) (changes []events.Event, last *D
 		tenant, user := "t"+strconv.Itoa(r.IntN(3)), "u"+strconv.Itoa(r.IntN(4))
 		var kind events.Kind
 		var data any
-		switch r.IntN(3) {
+		switch r.IntN(4) {
+		case 3:
+			state := contract.ModuleState{Module: "m" + strconv.Itoa(r.IntN(2)), Suspended: r.IntN(2) == 0, Revision: int64(revision + 1)}
+			last.PutModule(state)
+			kind, data = events.ModuleStateChanged, state
 		case 0:
 			state := contract.Tenant{ID: tenant, Code: fmt.Sprint(revision), IsActive: r.IntN(2) == 0, Revision: int64(revision + 1)}
 			last.tenants[tenant] = state
@@ -171,6 +175,53 @@ func TestWhoSeesWhom(t *testing.T) {
 	}
 }
 
+// What the platform suspends is off for every tenant that has it, and whoever
+// watches learns of each of these tenants.
+func TestASuspensionIsAsIfTheTenantsHadDisabledIt(t *testing.T) {
+	t.Parallel()
+	d := empty()
+	watched := map[string]int{}
+	d.Watch(func(tenant, _ string) { watched[tenant]++ })
+	for i, tenant := range []string{"a", "b", "c"} {
+		d.PutTenant(contract.Tenant{ID: tenant, IsActive: true, Revision: 1})
+		if tenant != "c" {
+			d.PutActivation(contract.Activation{TenantID: tenant, Module: "crm", Enabled: true, Version: fmt.Sprintf("1.%d.0", i), Revision: 5})
+		}
+	}
+	enabled := func() (on []string) {
+		for _, tenant := range []string{"a", "b", "c"} {
+			if d.Enabled(tenant, "crm") {
+				on = append(on, tenant)
+			}
+		}
+		return on
+	}
+	clear(watched)
+	d.PutModule(contract.ModuleState{Module: "crm", Versions: []string{"1.1.0"}, Revision: 7})
+	require.Equal(t, []string{"a"}, enabled())
+	require.Equal(t, map[string]int{"a": 1, "b": 1}, watched)
+	require.Equal(t, int64(7), d.Activations("b")[0].Revision, "so that projections take it in")
+	d.PutModule(contract.ModuleState{Module: "crm", Suspended: true, Revision: 8})
+	d.PutModule(contract.ModuleState{Module: "crm", Revision: 6}) // late
+	require.Empty(t, enabled())
+	require.Empty(t, d.Modules())
+	require.Equal(t, []string{"crm"}, d.SuspendedModules())
+	d.PutModule(contract.ModuleState{Module: "crm", Revision: 9})
+	require.Equal(t, []string{"a", "b"}, enabled())
+}
+
+func TestAModuleUsesWhatATenantConsentedTo(t *testing.T) {
+	t.Parallel()
+	d := empty()
+	d.PutTenant(contract.Tenant{ID: "t", IsActive: true, Revision: 1})
+	d.PutActivation(contract.Activation{TenantID: "t", Module: "crm", Enabled: true, Scopes: &[]string{"rbac.check"}, Revision: 1})
+	for operation, may := range map[string]bool{"rbac.check": true, "rbac.check_batch": false, "tenant.get": true, "": false} {
+		require.Equal(t, may, d.Sees(kit.Principal{Kind: kit.KindModule, Module: "crm", Operation: operation}, "t"), operation)
+	}
+	d.PutActivation(contract.Activation{TenantID: "t", Module: "crm", Enabled: true, Revision: 2})
+	require.True(t, d.Sees(kit.Principal{Kind: kit.KindModule, Module: "crm", Operation: "rbac.check_batch"}, "t"), "without a manifest")
+}
+
 func TestAwaitMemberIsWokenByTheEvent(t *testing.T) {
 	t.Parallel()
 	d := empty()
@@ -280,7 +331,12 @@ func TestTheSnapshotAndTheEventsMakeOneState(t *testing.T) {
 	}
 	tell(tenantJS, events.TenantChanged, 1, tenantState(0, 1)) // before: in the snapshot
 	const pages = 3
-	require.NoError(t, kit.Handle(w.service(natsconn.Tenant), contract.ListTenants,
+	owner := w.service(natsconn.Tenant)
+	require.NoError(t, kit.Handle(owner, contract.ListModuleStates,
+		func(context.Context, *contract.ModuleStatesRequest) (*contract.ModuleStatesResponse, error) {
+			return &contract.ModuleStatesResponse{Items: []contract.ModuleState{{Module: "killed", Suspended: true, Revision: 1}}}, nil
+		}))
+	require.NoError(t, kit.Handle(owner, contract.ListTenants,
 		func(_ context.Context, r *contract.SnapshotRequest) (*contract.ListTenantsResponse, error) {
 			page, _ := strconv.Atoi(r.Cursor)
 			answer := &contract.ListTenantsResponse{Items: []contract.TenantSnapshot{{
@@ -323,6 +379,7 @@ func TestTheSnapshotAndTheEventsMakeOneState(t *testing.T) {
 			return &contract.ListMembersResponse{Items: []contract.Member{memberState(0, 3), memberState(1, 4)}}, nil
 		}))
 	require.NoError(t, <-started)
+	require.True(t, d.Suspended("killed"))
 	require.Eventually(t, func() bool { _, active := d.TenantOf("u0"); return !active }, limit, time.Millisecond, "an older snapshot brings nobody back")
 	tenant, active := d.TenantOf("u1")
 	require.True(t, active)

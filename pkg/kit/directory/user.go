@@ -3,6 +3,7 @@ package directory
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -19,6 +20,7 @@ type UserVerifier struct {
 	tokens    *token.Verifier
 	sessions  *revocation.List
 	directory *Directory
+	quotas    quotas
 }
 
 // NewUserVerifier returns the UserVerifier of a service, which asks auth for
@@ -55,7 +57,8 @@ func (v *UserVerifier) Stop() {
 
 // VerifyUser implements kit.UserVerifier: a valid token of a session that has
 // not ended, of an active user who belongs to the active tenant that the token
-// acts in.
+// acts in. Each call is a request, counted against the tenant's limit, unless it
+// is a platform administrator's.
 func (v *UserVerifier) VerifyUser(ctx context.Context, raw string) (kit.User, error) {
 	claims, err := v.tokens.Verify(ctx, raw)
 	var refused *contract.Error
@@ -71,10 +74,16 @@ func (v *UserVerifier) VerifyUser(ctx context.Context, raw string) (kit.User, er
 	if err := v.sessions.Check(ctx, claims.SessionID, claims.TenantID); err != nil {
 		return kit.User{}, err
 	}
-	return kit.User{
+	user := kit.User{
 		ID: claims.Subject, TenantID: claims.TenantID, SessionID: claims.SessionID,
 		Platform: v.directory.Platform(claims.Subject),
-	}, nil
+	}
+	if tenant, _ := v.directory.Tenant(user.TenantID); !user.Platform {
+		if err := v.quotas.take(tenant, time.Now()); err != nil {
+			return kit.User{}, err
+		}
+	}
+	return user, nil
 }
 
 // MayAct reports whether the user is active and may act in the tenant, which

@@ -62,6 +62,10 @@ func TestLeastPrivilege(t *testing.T) {
 		"core.feed.financial.beat":                {natsconn.RBAC},
 		"core.feed.financial":                     none,
 		"core.feed.financial.t1.x":                none,
+		"core.news.financial.t1":                  {natsconn.Tenant},
+		"core.news.financial.all":                 {natsconn.Tenant},
+		"core.news.financial":                     none,
+		"core.news.financial.t1.x":                none,
 		"core.events.t1.rbac.policy.changed":      {natsconn.RBAC},
 		"core.events.t1.tenant.tenant.changed":    {natsconn.Tenant},
 		"core.events.t1.audit.checkpoint.signed":  {natsconn.Audit},
@@ -127,6 +131,9 @@ func TestLeastPrivilege(t *testing.T) {
 		"core.feed.*.*":          {natsconn.HTTPBridge},
 		"core.feed.financial.*":  {natsconn.HTTPBridge},
 		"core.feed.>":            none,
+		"core.news.*.*":          {natsconn.HTTPBridge},
+		"core.news.financial.*":  {natsconn.HTTPBridge},
+		"core.news.>":            none,
 		"core.audit.events.>":    {natsconn.Audit},
 		"$SRV.PING":              append([]string{natsconn.HTTPBridge}, services...),
 		"$SRV.PING.rbac.id":      {natsconn.RBAC},
@@ -226,16 +233,17 @@ func read(ctx context.Context, t *testing.T, js jetstream.JetStream, name, user 
 
 // A literal or renamed service import, or one more export, lets a chosen reply
 // subject lead further than the callout's hostile tests go.
-func TestModulesImportOneWildcardServiceTheFeedAndNothingElse(t *testing.T) {
+func TestModulesImportOneWildcardServiceTheStreamsAndNothingElse(t *testing.T) {
 	t.Parallel()
 	conf := string(deploy.NATSConfig)
 	_, modules, found := strings.Cut(conf, "\n  MODULES {")
 	require.True(t, found)
-	assert.Equal(t, 2, strings.Count(modules, "account:"))
+	assert.Equal(t, 3, strings.Count(modules, "account:"))
 	assert.Contains(t, modules, `{ service: { account: CORE, subject: "m.*.core.>" } }`)
 	assert.Contains(t, modules, `{ stream: { account: CORE, subject: "core.feed.*.*" } }`)
+	assert.Contains(t, modules, `{ stream: { account: CORE, subject: "core.news.*.*" } }`)
 	assert.Equal(t, 1, strings.Count(conf, "exports:"))
-	assert.Equal(t, 2, strings.Count(conf, "accounts: [MODULES]"))
+	assert.Equal(t, 3, strings.Count(conf, "accounts: [MODULES]"))
 	for line := range strings.Lines(conf) {
 		code, _, _ := strings.Cut(line, "# ")
 		if !strings.HasPrefix(strings.TrimSpace(code), "#") {

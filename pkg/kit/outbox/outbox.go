@@ -30,6 +30,9 @@ const (
 	batch      = 200
 	// poll finds events that another replica committed and could not publish.
 	poll = time.Second
+	// maxHeaders is half of what the bus takes in headers, beside a body of
+	// contract.MaxBody: the rest is for those that it, and who reads, add.
+	maxHeaders = 32 << 10
 )
 
 // Add writes the event into the service's outbox, in the transaction of the
@@ -37,16 +40,22 @@ const (
 // payload_too_large when the bus would not take the event: such a change must
 // not be made, for it could not be told.
 func Add(ctx context.Context, tx pgx.Tx, e events.Event) error {
-	if size := len(e.Data()); size > contract.MaxBody {
-		return contract.Errorf(contract.PayloadTooLarge,
-			"the change is too large to be told in one event (%d of %d bytes); make it in several", size, contract.MaxBody)
+	msg, err := events.Encode(e)
+	if err != nil {
+		return fmt.Errorf("outbox: %w", err)
+	}
+	if size := msg.Size() - len(msg.Data); size > maxHeaders {
+		return tooLarge(size, maxHeaders)
+	}
+	if len(msg.Data) > contract.MaxBody {
+		return tooLarge(len(msg.Data), contract.MaxBody)
 	}
 	raw, err := json.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("outbox: %w", err)
 	}
 	tag, err := tx.Exec(ctx, `INSERT INTO outbox (event) SELECT $1
-		WHERE (SELECT coalesce(max(id) - min(id), 0) FROM outbox) < $2`, raw, backlogCap)
+		WHERE (SELECT coalesce(max(id) - min(id), 0) FROM outbox WHERE id > 0) < $2`, raw, backlogCap)
 	if err != nil {
 		return fmt.Errorf("outbox: %w", err)
 	}
@@ -54,6 +63,11 @@ func Add(ctx context.Context, tx pgx.Tx, e events.Event) error {
 		return contract.Errorf(contract.Unavailable, "the event backlog is full; try again later")
 	}
 	return nil
+}
+
+func tooLarge(size, most int) error {
+	return contract.Errorf(contract.PayloadTooLarge,
+		"the change is too large to be told in one event (%d of %d bytes); make the change in several", size, most)
 }
 
 // Relay moves a service's outbox to JetStream. One relay at a time works for a
@@ -73,6 +87,7 @@ type Relay struct {
 	published prometheus.Counter
 	failures  prometheus.Counter
 	waiting   prometheus.Gauge
+	aside     prometheus.Gauge
 }
 
 // Start begins relaying; Stop ends it.
@@ -91,7 +106,10 @@ func Start(db *database.DB, js jetstream.JetStream, service string, log *slog.Lo
 	r.waiting = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "buildify_outbox_waiting", Help: "Events that the last round of the relay found waiting; steadily above zero, changes are not told.", ConstLabels: labels,
 	})
-	metrics.MustRegister(r.published, r.failures, r.waiting)
+	r.aside = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "buildify_outbox_set_aside", Help: "Events that the bus did not take for their size; they stay in the outbox, under negative ids.", ConstLabels: labels,
+	})
+	metrics.MustRegister(r.published, r.failures, r.waiting, r.aside)
 	r.done.Go(func() { r.run(ctx) })
 	return r
 }
@@ -140,13 +158,18 @@ func (r *Relay) run(ctx context.Context) {
 
 // round publishes up to a batch in order and deletes what the stream has
 // acknowledged. A crash in between publishes again under the same message id.
+// What the bus will never take is set aside. It returns how many events it dealt
+// with.
 func (r *Relay) round(ctx context.Context) (int, error) {
 	n := 0
 	err := pgx.BeginFunc(ctx, r.db.Pool, func(tx pgx.Tx) error {
-		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock('outbox'::regclass::oid::bigint)"); err != nil {
+		var aside int
+		err := tx.QueryRow(ctx, `SELECT (SELECT count(*) FROM outbox WHERE id < 0)
+			FROM pg_advisory_xact_lock('outbox'::regclass::oid::bigint)`).Scan(&aside)
+		if err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, "SELECT id, event FROM outbox ORDER BY id LIMIT $1", batch)
+		rows, err := tx.Query(ctx, "SELECT id, event FROM outbox WHERE id > 0 ORDER BY id LIMIT $1", batch)
 		if err != nil {
 			return err
 		}
@@ -159,13 +182,13 @@ func (r *Relay) round(ctx context.Context) (int, error) {
 			return err
 		}
 		r.waiting.Set(float64(len(waiting)))
-		var sent []int64
+		var sent, large []int64
 		for _, w := range waiting {
-			if err = r.publish(ctx, w.Event); errors.Is(err, nats.ErrMaxPayload) {
-				// It stays, for somebody to look at; the others need not wait for that.
-				r.log.Error("outbox: an event is larger than the bus takes", "outbox_id", w.ID, "bytes", len(w.Event))
-				r.failures.Inc()
-				err = nil
+			err = r.publish(ctx, w.Event)
+			if errors.Is(err, nats.ErrMaxPayload) {
+				r.log.Error("outbox: the bus does not take an event; it stays, set aside, and nobody is told of it",
+					"id", w.ID, "bytes", len(w.Event), "error", err)
+				large, err = append(large, w.ID), nil
 				continue
 			}
 			if err != nil {
@@ -173,17 +196,33 @@ func (r *Relay) round(ctx context.Context) (int, error) {
 			}
 			sent = append(sent, w.ID)
 		}
-		n = len(sent)
 		if _, deleteErr := tx.Exec(ctx, "DELETE FROM outbox WHERE id = ANY($1)", sent); deleteErr != nil {
 			return deleteErr
 		}
-		r.published.Add(float64(n))
-		if err != nil && n == 0 {
+		if asideErr := setAside(ctx, tx, large); asideErr != nil {
+			return asideErr
+		}
+		n = len(sent) + len(large)
+		r.published.Add(float64(len(sent)))
+		r.failures.Add(float64(len(large)))
+		r.aside.Set(float64(aside + len(large)))
+		if n == 0 {
 			return err
 		}
 		return nil
 	})
 	return n, err
+}
+
+// setAside keeps events, for somebody to look at, where they hold up nobody: they
+// get negative ids, which are neither relayed nor part of the backlog.
+func setAside(ctx context.Context, tx pgx.Tx, ids []int64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	_, err := tx.Exec(ctx, `WITH moved AS (DELETE FROM outbox WHERE id = ANY($1) RETURNING id, event)
+		INSERT INTO outbox (id, event) OVERRIDING SYSTEM VALUE SELECT -id, event FROM moved`, ids)
+	return err
 }
 
 func (r *Relay) publish(ctx context.Context, raw []byte) error {

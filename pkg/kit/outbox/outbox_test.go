@@ -217,7 +217,8 @@ func value(t testing.TB, c prometheus.Collector) float64 {
 	require.NoError(t, r.Register(c))
 	families, err := r.Gather()
 	require.NoError(t, err)
-	return families[0].GetMetric()[0].GetCounter().GetValue()
+	metric := families[0].GetMetric()[0]
+	return metric.GetCounter().GetValue() + metric.GetGauge().GetValue()
 }
 
 // The relay was killed after the stream had the event and before the row was
@@ -330,22 +331,90 @@ func TestStopIsBoundedWhileTheBusIsAway(t *testing.T) {
 	w.drained()
 }
 
-// Nobody's change can stop the others from being told.
-func TestAnEventThatTheBusDoesNotTakeIsRefusedAndHoldsUpNobody(t *testing.T) {
+// addOne writes one event in a transaction of its own.
+func (w *world) addOne(e events.Event) error {
+	return w.db.In(bounded(w.t), database.Everything, func(tx pgx.Tx) error { return Add(bounded(w.t), tx, e) })
+}
+
+func eventOf(t testing.TB, data any) events.Event {
+	t.Helper()
+	e, err := events.New(events.TenantChanged, "t1", 1, data)
+	require.NoError(t, err)
+	return e
+}
+
+func TestAnEventThatTheBusDoesNotTakeIsRefused(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	large, err := events.New(events.TenantChanged, "t", 1, strings.Repeat("x", contract.MaxBody+100_000))
-	require.NoError(t, err)
-	err = w.db.In(bounded(t), database.Everything, func(tx pgx.Tx) error { return Add(bounded(t), tx, large) })
-	require.ErrorIs(t, err, &contract.Error{Code: contract.PayloadTooLarge})
+	wide := eventOf(t, nil)
+	wide.SetExtension("more", strings.Repeat("x", 80_000))
+	encoded := eventOf(t, nil)
+	encoded.SetExtension("more", strings.Repeat("ü", 10_000))
+	for name, e := range map[string]events.Event{
+		"long data":                   eventOf(t, strings.Repeat("x", contract.MaxBody-1)), // and its quotes
+		"long headers":                wide,
+		"headers that grow when sent": encoded, // "ü" becomes "%C3%BC"
+	} {
+		err := w.addOne(e)
+		require.ErrorIs(t, err, &contract.Error{Code: contract.PayloadTooLarge}, name)
+		require.ErrorContains(t, err, "make the change in several", name)
+	}
+	require.Zero(t, w.waiting())
+}
 
-	raw, err := json.Marshal(large) // as if it had come in all the same
-	require.NoError(t, err)
-	_, err = w.db.Exec(bounded(t), "INSERT INTO outbox (event) VALUES ($1)", raw)
-	require.NoError(t, err)
-	revisions, want := upTo(2, 4)
-	require.NoError(t, w.add(nil, revisions...))
+// Of as many bytes as a body may have, with headers of as many as they may: the
+// database keeps the data byte for byte, which PostgreSQL's own JSON would not be.
+func TestTheLargestEventIsPublished(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := eventOf(t, make([]int, contract.MaxBody/2-1))  // one more is too large
+	e.SetExtension("more", strings.Repeat(" ", 10_000)) // three times that when sent
+	require.NoError(t, w.addOne(e))
 	w.relay()
-	require.Eventually(t, func() bool { return w.waiting() == 1 }, limit, 2*time.Millisecond, "it stays to be looked at")
-	require.Equal(t, want, w.published())
+	w.drained()
+	c, err := w.js.OrderedConsumer(bounded(t), events.EventsStream, jetstream.OrderedConsumerConfig{})
+	require.NoError(t, err)
+	msg, err := c.Next(jetstream.FetchMaxWait(limit))
+	require.NoError(t, err)
+	require.Equal(t, len(e.Data()), len(msg.Data()))
+	require.Greater(t, len(msg.Data()), contract.MaxBody-4)
+}
+
+// One that came in all the same, from an older version, stops nobody: neither the
+// others that wait nor, by holding its place, the backlog. It is not lost.
+func TestAnEventThatTheBusDoesNotTakeIsSetAside(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	large := eventOf(t, strings.Repeat("x", contract.MaxBody+100_000))
+	insert := func(e events.Event) {
+		raw, err := json.Marshal(e)
+		require.NoError(t, err)
+		_, err = w.db.Exec(bounded(t), "INSERT INTO outbox (event) VALUES ($1)", raw)
+		require.NoError(t, err)
+	}
+	insert(large)
+	require.NoError(t, w.add(nil, 2, 3))
+	insert(large)
+	require.NoError(t, w.add(nil, 4))
+	r := w.relay()
+	require.Eventually(t, func() bool { return w.waiting() == 2 }, limit, 2*time.Millisecond)
+	require.Equal(t, []string{"2", "3", "4"}, w.published())
+	require.NoError(t, r.Stop(bounded(t)))
+	require.InDelta(t, 2, value(t, r.failures), 0, "each is complained of once")
+
+	admin, err := pgx.Connect(bounded(t), w.url)
+	require.NoError(t, err)
+	defer func() { _ = admin.Close(context.Background()) }()
+	_, err = admin.Exec(bounded(t), "SELECT setval(pg_get_serial_sequence('tenant.outbox', 'id'), $1)", backlogCap)
+	require.NoError(t, err)
+	require.NoError(t, w.add(nil, 5, 6))
+	again := w.relay()
+	require.Eventually(t, func() bool { return w.waiting() == 2 }, limit, 2*time.Millisecond)
+	require.Equal(t, []string{"2", "3", "4", "5", "6"}, w.published())
+	require.NoError(t, again.Stop(bounded(t)))
+	require.InDelta(t, 2, value(t, again.aside), 0)
+	var kept int
+	require.NoError(t, w.db.QueryRow(bounded(t), "SELECT count(*) FROM outbox WHERE id < 0 AND length(event ->> 'data_base64') > $1",
+		contract.MaxBody).Scan(&kept))
+	require.Equal(t, 2, kept, "whole, to be looked at")
 }

@@ -19,9 +19,15 @@ const (
 	eventStream = "text/event-stream"
 	// openTimeout bounds the opening of a stream.
 	openTimeout = 10 * time.Second
+	// silence is how long a stream may bring nothing at all; the core says every
+	// 15 seconds that it is there.
+	silence = 50 * time.Second
 )
 
-var errEnded = errors.New("the stream ended")
+var (
+	errEnded  = errors.New("the stream ended")
+	errSilent = errors.New("the stream fell silent")
+)
 
 // Follow implements sdk.Follower by server-sent events; it needs no subjects.
 func (t *Transport) Follow(ctx context.Context, spec *contract.Spec, _ []string, opened func(), handle func([]byte)) error {
@@ -31,7 +37,8 @@ func (t *Transport) Follow(ctx context.Context, spec *contract.Spec, _ []string,
 	if t.closed.Load() {
 		return fault.Closed(spec)
 	}
-	stream, end := context.WithCancel(ctx)
+	stream, cut := context.WithCancelCause(ctx)
+	end := func() { cut(nil) }
 	defer end()
 	defer context.AfterFunc(t.ctx, end)()
 	impatient := time.AfterFunc(openTimeout, end)
@@ -46,7 +53,7 @@ func (t *Transport) Follow(ctx context.Context, spec *contract.Spec, _ []string,
 	req.Header.Set("Cache-Control", "no-store")
 	req.Header.Set("User-Agent", t.agent)
 	client := *t.client
-	client.Timeout = 0 // a stream has no end; whoever follows notices silence
+	client.Timeout = 0 // a stream has no end, but silence
 	res, err := client.Do(req)
 	if err != nil {
 		return t.lost(ctx, spec, err)
@@ -67,7 +74,26 @@ func (t *Transport) Follow(ctx context.Context, spec *contract.Spec, _ []string,
 		return fault.Timeout(spec)
 	}
 	opened()
-	return t.lost(ctx, spec, events(res.Body, handle))
+	quiet := time.AfterFunc(t.silence, func() { cut(errSilent) })
+	defer quiet.Stop()
+	err = events(&attended{res.Body, quiet, t.silence}, handle)
+	if errors.Is(context.Cause(stream), errSilent) {
+		err = errSilent
+	}
+	return t.lost(ctx, spec, err)
+}
+
+// attended puts a timer off whenever something comes.
+type attended struct {
+	io.Reader
+	quiet *time.Timer
+	after time.Duration
+}
+
+func (a *attended) Read(p []byte) (int, error) {
+	n, err := a.Reader.Read(p)
+	a.quiet.Reset(a.after)
+	return n, err
 }
 
 // events reads server-sent events until there are no more, and hands on the

@@ -44,8 +44,10 @@ type Transport struct {
 	client *http.Client
 	routes sync.Map // *contract.Spec → *route
 	closed atomic.Bool
-	ctx    context.Context // ends with Close
-	end    context.CancelFunc
+	// silence is how long a stream may bring nothing.
+	silence time.Duration
+	ctx     context.Context // ends with Close
+	end     context.CancelFunc
 }
 
 // New returns a transport. It checks the configuration and sends nothing.
@@ -63,7 +65,7 @@ func New(cfg Config) (*Transport, error) {
 		client = *cfg.Client
 	}
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	t := &Transport{base: base, key: cfg.APIKey, agent: "buildify-sdk-go (" + key.Module() + ")", client: &client}
+	t := &Transport{base: base, key: cfg.APIKey, agent: "buildify-sdk-go (" + key.Module() + ")", client: &client, silence: silence}
 	t.ctx, t.end = context.WithCancel(context.Background())
 	return t, nil
 }

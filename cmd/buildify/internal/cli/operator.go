@@ -27,10 +27,15 @@ func (o *operator) flags(cmd *cobra.Command) {
 
 // run connects and calls work, all within half a minute.
 func (o *operator) run(ctx context.Context, work func(context.Context, *kit.Client) error) error {
+	return o.within(ctx, 30*time.Second, work)
+}
+
+// within is run for work that takes longer.
+func (o *operator) within(ctx context.Context, limit time.Duration, work func(context.Context, *kit.Client) error) error {
 	if o.credentials == "" {
 		return errors.New("--credentials is required: the directory made by `buildify nats init`; `buildify dev` prints its own")
 	}
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	nc, err := natsconn.Connect(ctx, natsconn.Config{
 		URL: o.url, User: natsconn.Operator, SeedFile: filepath.Join(o.credentials, natsconn.Operator+".nk"),

@@ -53,7 +53,7 @@ func (p *policy) user(ctx context.Context, client *kit.Client, name string) (con
 			return contract.ID(u.ID), nil
 		}
 	}
-	return "", fmt.Errorf("--user %s: nobody in the tenant has this e-mail address", name)
+	return "", fmt.Errorf("%s: nobody in the tenant has this e-mail address", name)
 }
 
 // role is the id of which an id or a name names; the tenant's own before the

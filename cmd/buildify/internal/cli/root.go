@@ -21,7 +21,7 @@ func Root() *cobra.Command {
 		SilenceUsage: true,
 	}
 	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), demoCommand(), natsCommand(), openapiCommand(),
-		usersCommand(), rbacCommand(), keysCommand(), signingKeysCommand())
+		usersCommand(), tenantCommand(), rbacCommand(), orgCommand(), keysCommand(), signingKeysCommand(), moduleCommand())
 	return root
 }
 

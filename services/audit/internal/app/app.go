@@ -14,4 +14,6 @@ type App struct {
 	DB        *database.DB
 	Directory *directory.Directory
 	JetStream jetstream.JetStream
+	// Committed is told that events wait in the outbox.
+	Committed func()
 }

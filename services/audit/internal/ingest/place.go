@@ -9,7 +9,7 @@ import (
 
 // place gives the rows that are new their places in the trails, without gaps,
 // and stores them. The heads' locks keep replicas and streams apart, tenant by
-// tenant.
+// tenant. What is told late of a tenant that is erased is not kept.
 func place(ctx context.Context, q *db.Queries, stream string, rows []db.AuditEvent) (int, error) {
 	if len(rows) == 0 {
 		return 0, nil
@@ -26,7 +26,9 @@ func place(ctx context.Context, q *db.Queries, stream string, rows []db.AuditEve
 	}
 	last := make(map[string]int64, len(heads))
 	for _, head := range heads {
-		last[head.TenantID] = head.LastSeq
+		if !head.Erased {
+			last[head.TenantID] = head.LastSeq
+		}
 	}
 	known, err := q.Known(ctx, ids)
 	if err != nil {
@@ -38,7 +40,7 @@ func place(ctx context.Context, q *db.Queries, stream string, rows []db.AuditEve
 	}
 	p := db.StoreEventsParams{Stream: stream}
 	for _, row := range rows {
-		if seen[row.MessageID] {
+		if _, kept := last[row.TenantID]; !kept || seen[row.MessageID] {
 			continue
 		}
 		seen[row.MessageID] = true

@@ -4,7 +4,7 @@
 INSERT INTO audit.heads (tenant_id, last_seq)
 SELECT id, 0 FROM unnest(@tenant_ids::uuid[]) AS id ORDER BY id
 ON CONFLICT (tenant_id) DO UPDATE SET last_seq = audit.heads.last_seq
-RETURNING tenant_id, last_seq;
+RETURNING tenant_id, last_seq, erased;
 
 -- name: AdvanceHeads :exec
 UPDATE audit.heads SET last_seq = n.last_seq

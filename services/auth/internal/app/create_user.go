@@ -33,6 +33,11 @@ func (a *App) CreateUser(ctx context.Context, r *contract.CreateUserRequest) (*c
 	var detail *contract.UserDetail
 	var member contract.Member
 	err = a.change(ctx, scopeOf(home), func(q *db.Queries) ([]events.Event, error) {
+		if home != "" {
+			if err := a.withinUsers(ctx, q, home); err != nil {
+				return nil, err
+			}
+		}
 		user, err := q.CreateUser(ctx, db.CreateUserParams{
 			ID: wanted.ID, TenantID: wanted.TenantID, Platform: r.Platform, Email: email, Username: wanted.Username, Name: wanted.Name,
 			PasswordHash: wanted.PasswordHash, MustChangePassword: r.MustChangePassword,

@@ -24,7 +24,14 @@ func (a *App) AddMembership(ctx context.Context, r *contract.MembershipRequest) 
 			if user.Platform || value(user.TenantID) == tenant {
 				return nil, nil, contract.Errorf(contract.Conflict, "the user may act in this tenant already")
 			}
-			_, err := q.AddMembership(ctx, db.AddMembershipParams{UserID: user.ID, TenantID: tenant})
+			member, err := q.IsMember(ctx, db.IsMemberParams{UserID: user.ID, TenantID: tenant})
+			if err == nil && !member {
+				err = a.withinUsers(ctx, q, tenant)
+			}
+			if err != nil {
+				return nil, nil, err
+			}
+			_, err = q.AddMembership(ctx, db.AddMembershipParams{UserID: user.ID, TenantID: tenant})
 			return []string{tenant}, nil, err
 		})
 }

@@ -14,8 +14,8 @@ var errKey = &contract.Error{
 }
 
 // VerifyKey answers auth.verify_key. One answer stands for malformed, unknown,
-// wrong, of another environment, expired, revoked and used from where it must
-// not be: a key that is bound to networks is refused where the address is not
+// wrong, of another environment, expired, revoked, of a suspended module and
+// used from where it must not be: a key that is bound to networks is refused where the address is not
 // known.
 func (a *App) VerifyKey(ctx context.Context, r *contract.VerifyKeyRequest) (*contract.VerifyKeyResponse, error) {
 	key, err := contract.ParseAPIKey(r.APIKey)
@@ -34,7 +34,7 @@ func (a *App) VerifyKey(ctx context.Context, r *contract.VerifyKeyRequest) (*con
 	// An unknown id compares too, against nothing. The environment is part of
 	// what is compared.
 	match := a.Box.Matches(key.Reveal(), row.SecretHmac)
-	if !match || keyStatus(row, now) != "active" || !usableFrom(row.Cidrs, r.Address) {
+	if !match || keyStatus(row, now) != "active" || !usableFrom(row.Cidrs, r.Address) || a.Directory.Suspended(row.Module) {
 		return nil, errKey
 	}
 	a.keyUses.record(row.ID, keyUse{now, r.Address})

@@ -2,6 +2,7 @@ package callout
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,10 +19,10 @@ const (
 	otherTenant = "0197f2aa-0000-7000-8000-000000000002"
 )
 
-// addFeed makes a key that may hear the feed, of the tenants only if there are
-// any.
+// addFeed makes a key that may hear both streams, of the tenants only if there
+// are any.
 func (k *keyring) addFeed(module string, tenants ...string) contract.APIKey {
-	key := k.add(module, contract.PolicyFeed.Name, "tenant.get")
+	key := k.add(module, contract.PolicyFeed.Name, contract.ModuleNews.Name, "tenant.get")
 	k.set(func() {
 		grant := k.grants[key.Reveal()]
 		grant.Tenants = tenants
@@ -151,17 +152,21 @@ func TestAKeyOfAHundredTenantsHearsThemAll(t *testing.T) {
 	t.Parallel()
 	b := newBus(t)
 	b.callout()
-	var tenants, subjects []string
+	var tenants, policies, news []string
 	for i := range 100 { // as many as a key may name
 		tenants = append(tenants, fmt.Sprintf("0197f2aa-0000-7000-8000-%012d", i))
-		subjects = append(subjects, contract.FeedSubject("financial", tenants[i]))
+		policies = append(policies, contract.FeedSubject("financial", tenants[i]))
+		news = append(news, contract.NewsSubject("financial", tenants[i]))
 	}
 	nc, err := b.module(b.keyring.addFeed("financial", tenants...))
 	require.NoError(t, err)
-	subjects = append(subjects, contract.FeedSubject("financial", contract.FeedBeats))
-	heard := hear(t, nc, append(subjects, "_INBOX_financial-00000000.>")...)
-	tell(t, b.user(natsconn.RBAC), subjects...)
-	assert.ElementsMatch(t, subjects, drained(t, nc, heard))
+	policies = append(policies, contract.FeedSubject("financial", contract.FeedBeats))
+	news = append(news, contract.NewsSubject("financial", contract.NewsOfAll))
+	heard := hear(t, nc, append(slices.Concat(policies, news), "_INBOX_financial-00000000.>")...)
+	tell(t, b.user(natsconn.RBAC), policies...)
+	assert.ElementsMatch(t, policies, drained(t, nc, heard))
+	tell(t, b.user(natsconn.Tenant), news...)
+	assert.ElementsMatch(t, news, drained(t, nc, heard))
 }
 
 func TestStreamsAreNothingToPublishOn(t *testing.T) {

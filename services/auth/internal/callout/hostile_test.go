@@ -92,6 +92,7 @@ func TestModuleMayPublishOnItsOwnOperationsOnly(t *testing.T) {
 		"m..core.tenant.get", "m.evil-00000000.core.tenant.get.", ".m.evil-00000000.core.tenant.get",
 		"core.tenant.get", "core.tenant.create", "core.events.t1.tenant.tenant.changed", "core.audit.events.t1.tenant.x",
 		"core.beat.rbac", "core.beat.auth", "core.feed.victim.beat", "core.feed.evil.beat", "core.feed.victim.t1", "core.feed.*.*",
+		"core.news.victim.all", "core.news.evil.all", "core.news.victim.t1", "core.news.*.*",
 		"_INBOX_victim-00000000.x", "_INBOX_evil-00000000.x", "_INBOX_httpbridge.x", "_R_.x", "_GR_.x.y.z", "$GR.x",
 		"$JS.API.INFO", "$JS.API.STREAM.DELETE.EVENTS", "$JS.API.CONSUMER.MSG.NEXT.EVENTS.x", "$JS.ACK.EVENTS.c.1.1.1.1.1",
 		"$SRV.PING", "$NRG.x",
@@ -113,6 +114,7 @@ func TestModuleMaySubscribeToItsInboxOnly(t *testing.T) {
 		">", "*", "*.>", "*.*", "_INBOX.>", "_INBOX_*.>", "_INBOX_victim-00000000.>", "_INBOX_victim-00000000.x", "_INBOX_evil-00000000", "m.>", "m.evil-00000000.>",
 		"m.*.core.>", "m.*.core.tenant.get", "m.victim-00000000.core.tenant.get", "m.evil-00000000.core.tenant.get", "core.>", "core.tenant.get",
 		"core.events.>", "core.beat.rbac", "core.feed.>", "core.feed.*.*", "core.feed.victim.*", "core.feed.evil.*", "core.feed.evil.beat",
+		"core.news.>", "core.news.*.*", "core.news.victim.*", "core.news.evil.*", "core.news.evil.all",
 		"$SYS.>", "$SYS.REQ.USER.AUTH", "$JS.>", "$JS.API.>", "$JS.EVENT.>", "$SRV.>", "_R_.>", "$KV.>",
 	} {
 		assert.Contains(t, s.evil.send(fmt.Sprintf("SUB %s %d", subject, 2*i)), "Permissions Violation for Subscription", subject)

@@ -14,7 +14,7 @@ import (
 // Limits of a module's connection. A server that runs from a configuration
 // file ignores them in the JWT: nats.conf repeats them for account MODULES.
 const (
-	maxSubscriptions = 200
+	maxSubscriptions = 300
 	maxPayload       = contract.MaxBody + 64<<10
 )
 
@@ -51,8 +51,8 @@ func (r *Responder) user(nkey string, key contract.APIKey, grant Grant, now time
 		switch {
 		case !operationName.MatchString(operation):
 			return nil, fmt.Errorf("the grant has no operation name: %q", operation)
-		case operation == contract.PolicyFeed.Name:
-			subjects, err := feeds(grant)
+		case streams[operation] != nil:
+			subjects, err := heard(streams[operation], grant)
 			if err != nil {
 				return nil, err
 			}
@@ -67,18 +67,22 @@ func (r *Responder) user(nkey string, key contract.APIKey, grant Grant, now time
 	return u, nil
 }
 
-// feeds are the subjects on which the module hears of policies: of all tenants
-// that enabled it, or of those that the key is restricted to.
-func feeds(grant Grant) ([]string, error) {
-	subjects := []string{contract.FeedSubject(grant.Module, contract.FeedBeats)}
-	if len(grant.Tenants) == 0 {
-		return append(subjects, contract.FeedSubject(grant.Module, "*")), nil
+// streams are those of the contract, by name.
+var streams = func() map[string]*contract.Spec {
+	byName := map[string]*contract.Spec{}
+	for _, spec := range contract.Streams() {
+		byName[spec.Name] = spec
 	}
+	return byName
+}()
+
+// heard are the subjects on which the module hears a stream: of all tenants that
+// enabled it, or of those that the key is restricted to.
+func heard(stream *contract.Spec, grant Grant) ([]string, error) {
 	for _, tenant := range grant.Tenants {
 		if !tenantID.MatchString(tenant) {
 			return nil, fmt.Errorf("the grant has no tenant id: %q", tenant)
 		}
-		subjects = append(subjects, contract.FeedSubject(grant.Module, tenant))
 	}
-	return subjects, nil
+	return contract.StreamSubjects(stream, grant.Module, grant.Tenants), nil
 }

@@ -3,53 +3,39 @@
 package secret
 
 import (
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"errors"
-	"fmt"
+
+	"github.com/buildify/core/pkg/kit/sealed"
 )
 
 // MinLength of the installation's secret, in bytes.
-const MinLength = 32
+const MinLength = sealed.MinLength
+
+// What sealed answers with.
+var (
+	ErrShort  = sealed.ErrShort
+	ErrSealed = sealed.ErrSealed
+)
 
 // Box seals private keys and peppers API keys. It is safe for concurrent use.
 type Box struct {
+	*sealed.Box
 	pepper []byte
-	seal   cipher.AEAD
 }
 
-// ErrShort says that the secret is too short to be one.
-var ErrShort = fmt.Errorf("the installation's secret must have at least %d bytes", MinLength)
-
-// ErrSealed says that something was sealed under another secret, or altered.
-var ErrSealed = errors.New("cannot unseal: another secret, or altered data")
-
-// NewBox derives the keys (HKDF-SHA-256, RFC 5869).
+// NewBox derives the keys.
 func NewBox(master []byte) (*Box, error) {
-	if len(master) < MinLength {
-		return nil, ErrShort
-	}
-	pepper, err := hkdf.Key(sha256.New, master, nil, "buildify api key pepper v1", 32)
+	pepper, err := sealed.Derive(master, "buildify api key pepper v1")
 	if err != nil {
 		return nil, err
 	}
-	key, err := hkdf.Key(sha256.New, master, nil, "buildify signing key seal v1", 32)
+	box, err := sealed.NewBox(master, "buildify signing key seal v1")
 	if err != nil {
 		return nil, err
 	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	if err != nil {
-		return nil, err
-	}
-	return &Box{pepper: pepper, seal: aead}, nil
+	return &Box{box, pepper}, nil
 }
 
 // MAC is what is stored of an API key's secret: HMAC-SHA-256 under the pepper.
@@ -61,20 +47,6 @@ func (b *Box) MAC(secret string) []byte {
 
 // Matches compares in constant time.
 func (b *Box) Matches(secret string, mac []byte) bool { return hmac.Equal(b.MAC(secret), mac) }
-
-// Seal encrypts plain and binds it to its name (AES-256-GCM).
-func (b *Box) Seal(name string, plain []byte) []byte {
-	return b.seal.Seal(nil, nil, plain, []byte(name)) //nolint:gosec // this AEAD makes its nonce itself
-}
-
-// Unseal reverses Seal; ErrSealed if that cannot be.
-func (b *Box) Unseal(name string, sealed []byte) ([]byte, error) {
-	plain, err := b.seal.Open(nil, nil, sealed, []byte(name))
-	if err != nil {
-		return nil, ErrSealed
-	}
-	return plain, nil
-}
 
 // Random returns n random bytes.
 func Random(n int) []byte {

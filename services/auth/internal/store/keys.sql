@@ -56,3 +56,7 @@ WHERE k.id IN (
     ORDER BY due.expires_at LIMIT 100 FOR UPDATE SKIP LOCKED
 )
 RETURNING k.id, k.module, k.tenants, k.expires_at, k.warned_days;
+
+-- name: ActiveKeysOf :many
+SELECT id FROM auth.api_keys
+WHERE module = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now());

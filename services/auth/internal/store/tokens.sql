@@ -32,4 +32,4 @@ SELECT user_id, (ended_at IS NULL)::boolean AS open FROM auth.sessions WHERE id 
 -- name: OldestWaiting :one
 SELECT coalesce(min(waiting.id) FILTER (WHERE waiting.event ->> 'type' = ANY(@types::text[])), 0)::bigint AS oldest,
     coalesce(max(waiting.id), 0)::bigint AS newest, count(*) AS looked_at
-FROM (SELECT o.id, o.event FROM auth.outbox o ORDER BY o.id LIMIT @most) AS waiting;
+FROM (SELECT o.id, o.event FROM auth.outbox o WHERE o.id > 0 ORDER BY o.id LIMIT @most) AS waiting;

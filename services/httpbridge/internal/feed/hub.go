@@ -1,5 +1,5 @@
-// Package feed spreads what rbac tells modules among the bridge's readers: one
-// subscription for each module, however many read.
+// Package feed spreads what services tell modules among the bridge's readers:
+// one subscription for each stream of each module, however many read.
 package feed
 
 import (
@@ -15,7 +15,7 @@ import (
 // Bounds on the readers of one bridge.
 const (
 	MaxReaders = 2000
-	MaxOfKey   = 20
+	MaxOfKey   = 40
 )
 
 // Cut is why a Hub ended a reader. Whoever it served has missed something and
@@ -32,7 +32,7 @@ const (
 // Error makes a Cut the cause of a context's end.
 func (c Cut) Error() string { return "the stream was cut: " + string(c) }
 
-// Hub hears the feeds of the modules that are read. It is safe for concurrent
+// Hub hears the streams of the modules that are read. It is safe for concurrent
 // use.
 type Hub struct {
 	nats   *nats.Conn
@@ -40,13 +40,16 @@ type Hub struct {
 	done   chan struct{}
 
 	mu      sync.RWMutex
-	topics  map[string]*topic // by module
+	topics  map[place]*topic
 	ofKey   map[string]int
 	readers int
 	stopped bool
 }
 
-// topic is a module's feed.
+// place is a stream of a module.
+type place struct{ stream, module string }
+
+// topic is what a place hears.
 type topic struct {
 	sub     *nats.Subscription
 	readers map[*Reader]struct{}
@@ -56,7 +59,7 @@ type topic struct {
 // NewHub returns a Hub that listens on the bridge's connection.
 func NewHub(nc *nats.Conn) *Hub {
 	h := &Hub{
-		nats: nc, topics: map[string]*topic{}, ofKey: map[string]int{}, done: make(chan struct{}),
+		nats: nc, topics: map[place]*topic{}, ofKey: map[string]int{}, done: make(chan struct{}),
 		status: nc.StatusChanged(nats.DISCONNECTED, nats.RECONNECTING, nats.CLOSED),
 	}
 	go h.watch()
@@ -75,11 +78,11 @@ func (h *Hub) watch() {
 	}
 }
 
-// Open returns a Reader of what the key may hear, from when Open returns on.
-// It calls end once, should it cut the reader; end must not block. The caller
+// Open returns a Reader of what the key may hear of a stream, from when Open
+// returns on. It calls end once, should it cut the reader; end must not block. The caller
 // closes the reader.
-func (h *Hub) Open(ctx context.Context, key *contract.VerifyKeyResponse, end func(error)) (*Reader, error) {
-	r := newReader(h, key, end)
+func (h *Hub) Open(ctx context.Context, stream *contract.Spec, key *contract.VerifyKeyResponse, end func(error)) (*Reader, error) {
+	r := newReader(h, stream, key, end)
 	if err := h.add(r); err != nil {
 		return nil, err
 	}
@@ -108,14 +111,14 @@ func (h *Hub) add(r *Reader) error {
 	case !h.nats.IsConnected():
 		return contract.Errorf(contract.Unavailable, "the bus is not available; try again")
 	}
-	t := h.topics[r.module]
+	t := h.topics[r.at]
 	if t == nil {
 		t = &topic{readers: map[*Reader]struct{}{}}
 		var err error
-		if t.sub, err = h.nats.Subscribe(contract.FeedSubject(r.module, "*"), func(msg *nats.Msg) { h.spread(t, msg) }); err != nil {
+		if t.sub, err = h.nats.Subscribe(r.subject, func(msg *nats.Msg) { h.spread(t, msg) }); err != nil {
 			return contract.Errorf(contract.Unavailable, "the bus is not available; try again")
 		}
-		h.topics[r.module] = t
+		h.topics[r.at] = t
 	}
 	t.readers[r] = struct{}{}
 	h.ofKey[r.key]++
@@ -126,7 +129,7 @@ func (h *Hub) add(r *Reader) error {
 func (h *Hub) remove(r *Reader) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	t := h.topics[r.module]
+	t := h.topics[r.at]
 	if t == nil {
 		return
 	}
@@ -140,7 +143,7 @@ func (h *Hub) remove(r *Reader) {
 	}
 	if len(t.readers) == 0 {
 		_ = t.sub.Unsubscribe() // gone with its connection, if it fails
-		delete(h.topics, r.module)
+		delete(h.topics, r.at)
 	}
 }
 

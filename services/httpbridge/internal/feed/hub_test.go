@@ -19,9 +19,9 @@ import (
 const limit = 20 * time.Second
 
 type bus struct {
-	t            testing.TB
-	hub          *Hub
-	bridge, rbac *nats.Conn
+	t                    testing.TB
+	hub                  *Hub
+	bridge, rbac, tenant *nats.Conn
 }
 
 func newBus(t testing.TB) *bus {
@@ -39,7 +39,7 @@ func newBus(t testing.TB) *bus {
 		t.Cleanup(nc.Close)
 		return nc
 	}
-	b := &bus{t: t, bridge: user(natsconn.HTTPBridge), rbac: user(natsconn.RBAC)}
+	b := &bus{t: t, bridge: user(natsconn.HTTPBridge), rbac: user(natsconn.RBAC), tenant: user(natsconn.Tenant)}
 	b.hub = NewHub(b.bridge)
 	t.Cleanup(b.hub.Stop)
 	return b
@@ -53,7 +53,7 @@ func key(id, module string, tenants ...string) *contract.VerifyKeyResponse {
 func (b *bus) open(key *contract.VerifyKeyResponse) (r *Reader, ended chan error) {
 	b.t.Helper()
 	ended = make(chan error, 10)
-	r, err := b.hub.Open(b.t.Context(), key, func(err error) { ended <- err })
+	r, err := b.hub.Open(b.t.Context(), contract.PolicyFeed.Spec, key, func(err error) { ended <- err })
 	require.NoError(b.t, err)
 	return r, ended
 }
@@ -123,6 +123,42 @@ func TestEachReaderHearsWhatItsKeyMay(t *testing.T) {
 	require.Zero(t, b.bridge.NumSubscriptions())
 }
 
+func TestEachStreamOfAModuleIsReadApart(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	news := func(key *contract.VerifyKeyResponse) *Reader {
+		r, err := b.hub.Open(t.Context(), contract.ModuleNews.Spec, key, func(error) {})
+		require.NoError(t, err)
+		return r
+	}
+	report := func(module, tenant, body string) {
+		require.NoError(t, b.tenant.Publish(contract.NewsSubject(module, tenant), []byte(body)))
+		require.NoError(t, b.tenant.Flush())
+	}
+	policies, _ := b.open(key("crm-1", "crm"))
+	all, one, other := news(key("crm-1", "crm")), news(key("crm-2", "crm", "t1")), news(key("hr-1", "hr"))
+	require.Len(t, b.hub.topics, 3)
+	b.tell("crm", "t1", "a policy")
+	report("crm", "t1", "1")
+	report("crm", "t2", "2")
+	report("hr", "t1", "3")
+	report("crm", contract.NewsOfAll, "4")
+	report("hr", contract.NewsOfAll, "5")
+	b.tell("crm", contract.FeedBeats, "a beat")
+	require.Equal(t, []string{"a policy", "a beat"}, await(t, policies, "a beat"))
+	require.Equal(t, []string{"1", "2", "4"}, await(t, all, "4"))
+	require.Equal(t, []string{"1", "4"}, await(t, one, "4"))
+	require.Equal(t, []string{"3", "5"}, await(t, other, "5"))
+	policies.Close()
+	report("crm", "t1", "6")
+	require.Equal(t, []string{"6"}, await(t, all, "6"))
+	for _, r := range []*Reader{all, one, other} {
+		r.Close()
+	}
+	require.Empty(t, b.hub.topics)
+	require.Zero(t, b.bridge.NumSubscriptions())
+}
+
 func TestAMessageIsOneEventWhateverItsWhiteSpace(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, "data: {}\n\n", string(frame([]byte("{}"))))
@@ -178,7 +214,7 @@ func TestWhoeverMissedSomethingIsCut(t *testing.T) {
 	_, ended := b.open(key("crm-1", "crm"))
 	other, otherEnded := b.open(key("hr-1", "hr"))
 	b.hub.mu.Lock() // the hub is busy, and the client of the bus keeps little
-	require.NoError(t, b.hub.topics["crm"].sub.SetPendingLimits(5, -1))
+	require.NoError(t, b.hub.topics[place{contract.PolicyFeed.Name, "crm"}].sub.SetPendingLimits(5, -1))
 	for range 50 {
 		b.tell("crm", "t1", "x")
 	}
@@ -201,7 +237,7 @@ func TestALostConnectionCutsAll(t *testing.T) {
 	r.Close()
 	// It is back by itself, and so may the readers be.
 	require.Eventually(t, func() bool {
-		r, err := b.hub.Open(t.Context(), key("crm-1", "crm"), func(error) {})
+		r, err := b.hub.Open(t.Context(), contract.PolicyFeed.Spec, key("crm-1", "crm"), func(error) {})
 		if err == nil {
 			b.tell("crm", "t1", "again")
 			await(t, r, "again")
@@ -218,7 +254,7 @@ func TestWithoutABusNobodyReads(t *testing.T) {
 	_, ended := b.open(key("crm-1", "crm"))
 	b.bridge.Close()
 	require.Equal(t, Lost, awaitEnd(t, ended))
-	_, err := b.hub.Open(t.Context(), key("crm-1", "crm"), func(error) {})
+	_, err := b.hub.Open(t.Context(), contract.PolicyFeed.Spec, key("crm-1", "crm"), func(error) {})
 	require.ErrorIs(t, err, &contract.Error{Code: contract.Unavailable})
 	require.Equal(t, 1, b.hub.Readers())
 }
@@ -231,14 +267,14 @@ func TestReadersAreBounded(t *testing.T) {
 		r, _ := b.open(key("crm-1", "crm"))
 		first = r
 	}
-	_, err := b.hub.Open(t.Context(), key("crm-1", "crm"), func(error) {})
+	_, err := b.hub.Open(t.Context(), contract.PolicyFeed.Spec, key("crm-1", "crm"), func(error) {})
 	require.ErrorIs(t, err, &contract.Error{Code: contract.RateLimited})
 	first.Close()
 	b.open(key("crm-1", "crm"))
 	for i := range MaxReaders - MaxOfKey {
-		require.NoError(t, b.hub.add(newReader(b.hub, key(fmt.Sprint("hr-", i), "hr"), func(error) {})))
+		require.NoError(t, b.hub.add(newReader(b.hub, contract.PolicyFeed.Spec, key(fmt.Sprint("hr-", i), "hr"), func(error) {})))
 	}
-	_, err = b.hub.Open(t.Context(), key("pay-1", "pay"), func(error) {})
+	_, err = b.hub.Open(t.Context(), contract.PolicyFeed.Spec, key("pay-1", "pay"), func(error) {})
 	require.ErrorIs(t, err, &contract.Error{Code: contract.Unavailable})
 }
 
@@ -249,7 +285,7 @@ func TestStopCutsAllAndTakesNoMore(t *testing.T) {
 	b.hub.Stop()
 	b.hub.Stop()
 	require.Equal(t, Stopping, awaitEnd(t, ended))
-	_, err := b.hub.Open(t.Context(), key("crm-1", "crm"), func(error) {})
+	_, err := b.hub.Open(t.Context(), contract.PolicyFeed.Spec, key("crm-1", "crm"), func(error) {})
 	require.ErrorIs(t, err, &contract.Error{Code: contract.Unavailable})
 	var none *Hub
 	none.Stop()

@@ -15,15 +15,17 @@ const (
 	maxBytes  = 1 << 20
 )
 
-// Reader is one that reads a module's feed.
+// Reader is one that reads a stream of a module.
 //
 //	open ── push beyond what is kept, bus lost, Stop ──▶ cut
 type Reader struct {
-	hub         *Hub
-	key, module string
-	tenants     []string // empty is all
-	end         func(error)
-	ready       chan struct{}
+	hub     *Hub
+	key     string
+	at      place
+	subject string   // of all tenants
+	tenants []string // empty is all
+	end     func(error)
+	ready   chan struct{}
 
 	mu     sync.Mutex
 	frames [][]byte
@@ -31,8 +33,11 @@ type Reader struct {
 	over   bool
 }
 
-func newReader(h *Hub, key *contract.VerifyKeyResponse, end func(error)) *Reader {
-	return &Reader{hub: h, key: key.ID, module: key.Module, tenants: key.Tenants, end: end, ready: make(chan struct{}, 1)}
+func newReader(h *Hub, stream *contract.Spec, key *contract.VerifyKeyResponse, end func(error)) *Reader {
+	return &Reader{
+		hub: h, key: key.ID, at: place{stream.Name, key.Module}, subject: contract.StreamSubject(stream, key.Module, "*"),
+		tenants: key.Tenants, end: end, ready: make(chan struct{}, 1),
+	}
 }
 
 // frame is a message as a server-sent event. JSON has line breaks as white
@@ -49,7 +54,7 @@ func frame(data []byte) []byte {
 }
 
 func (r *Reader) push(tenant string, frame []byte) {
-	if len(r.tenants) > 0 && tenant != contract.FeedBeats && !slices.Contains(r.tenants, tenant) {
+	if len(r.tenants) > 0 && !contract.ForEveryKey(tenant) && !slices.Contains(r.tenants, tenant) {
 		return
 	}
 	r.mu.Lock()

@@ -61,17 +61,25 @@ func (k known) holds(address netip.Addr) bool {
 func Start(ctx context.Context, client *kit.Client, js jetstream.JetStream, log *slog.Logger) (*Keys, error) {
 	k := &Keys{client: client, known: map[[32]byte]known{}, asking: make(chan struct{}, strangers)}
 	var err error
-	subjects := []string{events.KeyEnded.Subject("*"), events.KeyCreated.Subject("*")}
+	subjects := []string{events.KeyEnded.Subject("*"), events.KeyCreated.Subject("*"), events.ModuleStateChanged.Subject("*")}
 	k.follower, err = events.Follow(ctx, js, events.EventsStream, subjects, func(e events.Event) {
-		var change events.KeyChange
+		var change struct {
+			events.KeyChange
+			Suspended bool `json:"suspended"`
+		}
 		if err := json.Unmarshal(e.Data(), &change); err != nil {
 			log.Error("keys: event not understood", "id", e.ID(), "error", err)
 		}
 		switch {
 		case events.KeyEnded.Is(e):
-			k.forget(change.ID)
-		case change.RotatedFrom != "":
-			k.forget(change.RotatedFrom) // it ends sooner than was known
+			k.forget(func(id string) bool { return id == change.ID })
+		case change.RotatedFrom != "": // it ends sooner than was known
+			k.forget(func(id string) bool { return id == change.RotatedFrom })
+		case change.Suspended:
+			k.forget(func(id string) bool {
+				module, _ := contract.KeyModule(id)
+				return module == change.Module
+			})
 		}
 	}, func(err error) { log.Warn("keys: reading events", "error", err) })
 	return k, err
@@ -196,17 +204,23 @@ func (k *Keys) remember(sum [32]byte, entry known, mark uint64) {
 	k.known[sum] = entry
 }
 
-func (k *Keys) forget(id string) {
+// forget has those keys asked about again.
+func (k *Keys) forget(them func(id string) bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.revoked++
 	for sum, entry := range k.known {
-		if entry.key.ID == id {
+		if them(entry.key.ID) {
 			delete(k.known, sum)
 		}
 	}
-	for w := range k.watches[id] {
-		w.ended()
+	for id, watches := range k.watches {
+		if !them(id) {
+			continue
+		}
+		for w := range watches {
+			w.ended()
+		}
 	}
 }
 

@@ -138,6 +138,8 @@ func TestEveryOperationSaysHowToBeCalled(t *testing.T) {
 
 func TestAStreamIsEventsOfItsMessage(t *testing.T) {
 	t.Parallel()
+	news := get[object](t, document(t), "paths", contract.ModuleNews.Path, "get")
+	require.Equal(t, "#/components/schemas/ModuleNewsMessage", at(t, news, "responses", "200", "content", "text/event-stream", "schema", "$ref"))
 	op := get[object](t, document(t), "paths", contract.PolicyFeed.Path, "get")
 	require.Equal(t, "#/components/schemas/PolicyFeedMessage", at(t, op, "responses", "200", "content", "text/event-stream", "schema", "$ref"))
 	for _, status := range []string{"401", "403", "429", "503"} {
@@ -147,7 +149,7 @@ func TestAStreamIsEventsOfItsMessage(t *testing.T) {
 	require.NotContains(t, op, "parameters")
 }
 
-func TestWhatHasARevisionIsTaggedWithIt(t *testing.T) {
+func TestWhatHasARevisionOrATagIsTaggedWithIt(t *testing.T) {
 	t.Parallel()
 	doc := document(t)
 	headers := func(op object) (names []string) {
@@ -169,7 +171,9 @@ func TestWhatHasARevisionIsTaggedWithIt(t *testing.T) {
 		{contract.DeleteRole.Spec, []string{"If-Match"}, false},
 		{contract.CreateRole.Spec, nil, true},
 		{contract.ListRoles.Spec, nil, false},
-		{contract.GetTenant.Spec, nil, false},
+		{contract.GetTenant.Spec, []string{"If-None-Match"}, true},
+		{contract.GetMenu.Spec, []string{"If-None-Match"}, true},
+		{contract.PutMenuOverrides.Spec, []string{"If-Match"}, false},
 	} {
 		op := get[object](t, doc, "paths", c.spec.Path, strings.ToLower(c.spec.Method))
 		require.Equal(t, c.headers, headers(op), c.spec.Name)

@@ -10,8 +10,7 @@ import (
 	"github.com/buildify/core/services/httpbridge/internal/revision"
 )
 
-// conditions are the headers by which a caller names the revision that they
-// know.
+// conditions are the headers by which a caller names what they know.
 func conditions(spec *contract.Spec) (parameters []*huma.Param) {
 	if revision.Match(spec) != "" {
 		parameters = append(parameters, &huma.Param{
@@ -19,7 +18,7 @@ func conditions(spec *contract.Spec) (parameters []*huma.Param) {
 			Description: "The ETag of what is changed, as it was read; conflict when that has changed since.",
 		})
 	}
-	if revision.Tagged(spec) && spec.Method == http.MethodGet {
+	if revision.Of(spec) != nil && spec.Method == http.MethodGet {
 		parameters = append(parameters, &huma.Param{
 			Name: "If-None-Match", In: "header", Schema: &huma.Schema{Type: huma.TypeString},
 			Description: "The ETag that is known already; an answer with it has no body.",
@@ -28,14 +27,16 @@ func conditions(spec *contract.Spec) (parameters []*huma.Param) {
 	return parameters
 }
 
-// tagged documents the ETag of an entity.
+// tagged documents the ETag of answers.
 func tagged(spec *contract.Spec, all map[string]*huma.Response) {
-	if !revision.Tagged(spec) {
+	if revision.Of(spec) == nil {
 		return
 	}
-	headers := map[string]*huma.Param{"ETag": {
-		Description: "The revision, in quotes.", Schema: &huma.Schema{Type: huma.TypeString},
-	}}
+	what := "The revision, in quotes."
+	if name := revision.ContentTag(spec); name != "" {
+		what = "The answer's " + name + ", in quotes: it changes with anything else of the answer."
+	}
+	headers := map[string]*huma.Param{"ETag": {Description: what, Schema: &huma.Schema{Type: huma.TypeString}}}
 	all[strconv.Itoa(http.StatusOK)].Headers = headers
 	if spec.Method == http.MethodGet {
 		all[strconv.Itoa(http.StatusNotModified)] = &huma.Response{Description: http.StatusText(http.StatusNotModified), Headers: headers}

@@ -1,15 +1,67 @@
-// Package revision speaks of the revisions of entities as HTTP does: ETag and
-// If-Match.
+// Package revision speaks of the revisions of entities, and of answers that
+// carry a tag of their own, as HTTP does: ETag, If-Match and If-None-Match.
 package revision
 
 import (
+	"encoding/json"
 	"net/http"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 
 	"github.com/buildify/core/pkg/contract"
 )
+
+// Of returns what finds the ETag of an operation's answers, empty where one has
+// none; nil where none has one.
+func Of(spec *contract.Spec) func(body []byte) string {
+	if name := ContentTag(spec); name != "" {
+		return func(body []byte) string { return contentTag(body, name) }
+	}
+	if Tagged(spec) {
+		return ofEntity
+	}
+	return nil
+}
+
+func ofEntity(body []byte) string {
+	var entity struct {
+		Revision int64 `json:"revision"`
+	}
+	if json.Unmarshal(body, &entity) != nil || entity.Revision < 1 {
+		return ""
+	}
+	return ETag(entity.Revision)
+}
+
+func contentTag(body []byte, name string) string {
+	var members map[string]json.RawMessage
+	var tag string
+	if json.Unmarshal(body, &members) != nil || json.Unmarshal(members[name], &tag) != nil || !opaque.MatchString(tag) {
+		return ""
+	}
+	return `"` + tag + `"`
+}
+
+// opaque is what a content tag may be of what an ETag may: no character that
+// JSON, HTTP or a shell gives a meaning.
+var opaque = regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
+
+// ContentTag is the JSON name of the member of the answers that changes with
+// all else they hold, empty where there is none. Answers to changes have none:
+// to read again is another operation.
+func ContentTag(spec *contract.Spec) string {
+	if spec.Method != http.MethodGet || spec.Response.Kind() != reflect.Struct {
+		return ""
+	}
+	for i := range spec.Response.NumField() {
+		if f := spec.Response.Field(i); f.Tag.Get("etag") == "true" {
+			return jsonName(f)
+		}
+	}
+	return ""
+}
 
 // ETag is the tag of an entity at a revision.
 func ETag(revision int64) string { return `"` + strconv.FormatInt(revision, 10) + `"` }

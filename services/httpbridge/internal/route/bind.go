@@ -43,7 +43,7 @@ func newBinder(spec *contract.Spec) *binder {
 			b.path[path] = field{name, f.Type.Kind()}
 		}
 		if query != "" {
-			b.query[query] = field{name, f.Type.Kind()}
+			b.query[query] = field{name, kindOf(f.Type)}
 		}
 		b.needsBody = b.needsBody || path == "" && query == "" && options != "omitempty"
 	}
@@ -180,4 +180,12 @@ func clip(s string) string {
 		return strings.ToValidUTF8(s[:200], "") + "…"
 	}
 	return s
+}
+
+// kindOf is what a field's value is; a pointer only says that it may be absent.
+func kindOf(t reflect.Type) reflect.Kind {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	return t.Kind()
 }

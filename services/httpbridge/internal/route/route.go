@@ -3,7 +3,6 @@ package route
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -105,7 +104,7 @@ func (rt *Router) wrongMethod(allowed []string) http.HandlerFunc {
 
 // operation answers one route.
 func (rt *Router) operation(spec *contract.Spec) http.Handler {
-	binder, tagged := newBinder(spec), revision.Tagged(spec)
+	binder, tag := newBinder(spec), revision.Of(spec)
 	ok := rt.requests.WithLabelValues(spec.Name, "ok")
 	duration := rt.duration.WithLabelValues(spec.Name)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -115,7 +114,7 @@ func (rt *Router) operation(spec *contract.Spec) http.Handler {
 		code := "ok"
 		if err == nil {
 			ok.Inc()
-			writeAnswer(w, r, call.id, tagged, out)
+			writeAnswer(w, r, call.id, tag, out)
 		} else {
 			code = string(rt.writeError(w, r, call.id, spec.Name, err))
 			rt.requests.WithLabelValues(spec.Name, code).Inc()
@@ -241,14 +240,14 @@ func (rt *Router) writeError(w http.ResponseWriter, r *http.Request, id, operati
 	return wire.Code
 }
 
-// writeAnswer writes JSON; of an entity with its revision as its ETag.
-func writeAnswer(w http.ResponseWriter, r *http.Request, id string, tagged bool, body []byte) {
+// writeAnswer writes JSON, with its ETag where tag finds one.
+func writeAnswer(w http.ResponseWriter, r *http.Request, id string, tag func(body []byte) string, body []byte) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("X-Request-Id", id)
-	if tagged && unchanged(h, r, body) {
+	if tag != nil && unchanged(h, r, tag(body)) {
 		h.Del("Content-Type")
 		w.WriteHeader(http.StatusNotModified)
 		return
@@ -256,16 +255,11 @@ func writeAnswer(w http.ResponseWriter, r *http.Request, id string, tagged bool,
 	_, _ = w.Write(body) //nolint:gosec // JSON of a service, under nosniff; the client is gone: nobody is left to tell
 }
 
-// unchanged tags the answer with the entity's revision, and reports whether
-// that is the one a reader has already.
-func unchanged(h http.Header, r *http.Request, body []byte) bool {
-	var entity struct {
-		Revision int64 `json:"revision"`
-	}
-	if json.Unmarshal(body, &entity) != nil || entity.Revision < 1 {
+// unchanged tags the answer, and reports whether a reader has it already.
+func unchanged(h http.Header, r *http.Request, tag string) bool {
+	if tag == "" {
 		return false
 	}
-	tag := revision.ETag(entity.Revision)
 	h.Set("ETag", tag)
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) && revision.Known(r.Header, tag)
 }

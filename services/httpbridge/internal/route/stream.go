@@ -47,8 +47,7 @@ func (rt *Router) mountStreams(mux *http.ServeMux) {
 	}
 }
 
-// stream answers the route of a stream with server-sent events. So far there is
-// one stream, the feed of policies.
+// stream answers the route of a stream with server-sent events.
 func (rt *Router) stream(spec *contract.Spec) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		call := rt.exchange(spec, r)
@@ -92,7 +91,7 @@ func (rt *Router) open(ctx context.Context, w http.ResponseWriter, r *http.Reque
 	if r.Method == http.MethodHead {
 		return nil, nil //nolint:nilnil // told above
 	}
-	return rt.Feed.Open(ctx, call.key, end)
+	return rt.Feed.Open(ctx, call.spec, call.key, end)
 }
 
 func streamHeader(h http.Header, id string) {
@@ -209,7 +208,7 @@ func (l *line) write(frames ...[]byte) error {
 		return err
 	}
 	for _, frame := range frames {
-		if _, err := l.w.Write(frame); err != nil { //nolint:gosec // JSON of rbac, under nosniff
+		if _, err := l.w.Write(frame); err != nil { //nolint:gosec // JSON of a service, under nosniff
 			return err
 		}
 	}

@@ -37,6 +37,7 @@ type stage struct {
 	server *httptest.Server
 	bridge *nats.Conn
 	rbac   *nats.Conn
+	tenant *nats.Conn
 	auth   *kit.Server
 	js     jetstream.JetStream
 
@@ -63,7 +64,7 @@ func newStage(t testing.TB, change ...func(*http.Server)) *stage {
 	telemetry, err := kit.NewTelemetry(ctx, kit.TelemetryConfig{Process: "test"})
 	require.NoError(t, err)
 	auth := user(natsconn.Auth)
-	s.bridge, s.rbac = user(natsconn.HTTPBridge), user(natsconn.RBAC)
+	s.bridge, s.rbac, s.tenant = user(natsconn.HTTPBridge), user(natsconn.RBAC), user(natsconn.Tenant)
 	s.js, err = jetstream.New(auth)
 	require.NoError(t, err)
 	require.NoError(t, events.Ensure(ctx, s.js, events.EventsStream, 1))
@@ -137,7 +138,12 @@ func (s *stage) tell(module, tenant string, message contract.PolicyFeedMessage) 
 
 func (s *stage) request(method, raw string) *http.Response {
 	s.t.Helper()
-	r, err := http.NewRequestWithContext(s.t.Context(), method, s.server.URL+contract.PolicyFeed.Path, nil)
+	return s.requestOf(contract.PolicyFeed.Spec, method, raw)
+}
+
+func (s *stage) requestOf(stream *contract.Spec, method, raw string) *http.Response {
+	s.t.Helper()
+	r, err := http.NewRequestWithContext(s.t.Context(), method, s.server.URL+stream.Path, nil)
 	require.NoError(s.t, err)
 	if raw != "" {
 		r.Header.Set(contract.HeaderAPIKey, raw)
@@ -155,10 +161,15 @@ type reader struct {
 	in   *bufio.Reader
 }
 
-// read opens the stream and returns once it is open.
+// read opens the feed of policies and returns once it is open.
 func (s *stage) read(raw string) *reader {
 	s.t.Helper()
-	response := s.request(http.MethodGet, raw)
+	return s.readOf(contract.PolicyFeed.Spec, raw)
+}
+
+func (s *stage) readOf(stream *contract.Spec, raw string) *reader {
+	s.t.Helper()
+	response := s.requestOf(stream, http.MethodGet, raw)
 	require.Equal(s.t, http.StatusOK, response.StatusCode)
 	h := response.Header
 	require.Equal(s.t, "text/event-stream", h.Get("Content-Type"))
@@ -422,8 +433,20 @@ func TestAKeysStreamsAreBounded(t *testing.T) {
 	s.read(s.issue("crm-bbbbbbbb"))
 }
 
-// A Router serves every stream with the feed of policies.
-func TestThePolicyFeedIsTheOnlyStream(t *testing.T) {
+func TestEachStreamHasItsRouteAndItsGrant(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, []*contract.Spec{contract.PolicyFeed.Spec}, contract.Streams())
+	require.Equal(t, []*contract.Spec{contract.PolicyFeed.Spec, contract.ModuleNews.Spec}, contract.Streams())
+	s := newStage(t)
+	of := func(spec *contract.Spec) func(*contract.VerifyKeyResponse) {
+		return func(k *contract.VerifyKeyResponse) { k.Operations = []string{spec.Name} }
+	}
+	policies, news := s.issue("crm-aaaaaaaa", of(contract.PolicyFeed.Spec)), s.issue("crm-bbbbbbbb", of(contract.ModuleNews.Spec))
+	require.Equal(t, http.StatusForbidden, s.requestOf(contract.ModuleNews.Spec, http.MethodGet, policies).StatusCode)
+	require.Equal(t, http.StatusForbidden, s.requestOf(contract.PolicyFeed.Spec, http.MethodGet, news).StatusCode)
+	feed, told := s.read(policies), s.readOf(contract.ModuleNews.Spec, news)
+	require.NoError(t, s.tenant.Publish(contract.NewsSubject("crm", "t1"), []byte(`{"tenant_id":"t1","settings_revision":7}`)))
+	require.NoError(t, s.tenant.Flush())
+	s.tell("crm", "t1", contract.PolicyFeedMessage{TenantID: "t1", Revision: 8})
+	require.Equal(t, `data: {"tenant_id":"t1","settings_revision":7}`, told.line())
+	require.EqualValues(t, 8, feed.next().Revision)
 }

@@ -1,6 +1,8 @@
 package app
 
 import (
+	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -162,6 +164,44 @@ func TestManyBindingsChangeAtOnceAndAtOneRevision(t *testing.T) {
 	require.Equal(t, []string{"deny writer", "allow reader", "allow writer"}, roles, "in the order asked for")
 	require.True(t, o.may(user, "crm:deals:write"))
 	require.False(t, o.Engine.Policy(o.tenant).Check(decision.Question{User: user, Permission: "crm:deals:write", Unit: o.branch}, decision.Now))
+	o.agrees()
+}
+
+// The largest change that requests can ask for is told in one event; what would
+// not be is refused, and names the fix.
+func TestAChangeOfBindingsFitsAnEventOrIsRefused(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.role("reader", "crm:*:read")
+	user, ends := o.user(), time.Now().Add(time.Hour)
+	const most = 1000
+	thousand := func(character string) *contract.ChangeBindingsRequest {
+		r := &contract.ChangeBindingsRequest{Grant: make([]contract.BindingFields, most)}
+		for i := range r.Grant {
+			r.Grant[i] = contract.BindingFields{
+				UserID: user, Role: "reader", Effect: "deny", ExpiresAt: &ends,
+				ResourceType: strings.Repeat(character, 100), ResourceID: fmt.Sprintf("%04d", i) + strings.Repeat(character, 196),
+			}
+		}
+		return r
+	}
+	first, err := o.ChangeBindings(o.as(o.admin), thousand("x"))
+	require.NoError(t, err)
+	revoking := func(r *contract.ChangeBindingsRequest, made []contract.Binding) *contract.ChangeBindingsRequest {
+		for _, b := range made {
+			r.Revoke = append(r.Revoke, b.ID)
+		}
+		return r
+	}
+	second, err := o.ChangeBindings(o.as(o.admin), revoking(thousand(`"`), first.Granted)) // two bytes in JSON
+	require.NoError(t, err, "a thousand of the longest, in place of a thousand")
+	require.Equal(t, most, second.Revoked)
+
+	_, err = o.ChangeBindings(o.as(o.admin), revoking(thousand("\U0001f600"), second.Granted)) // the schema lets nobody
+	refuses(t, err, contract.PayloadTooLarge, "")
+	require.ErrorContains(t, err, "in several")
+	require.Equal(t, second.Revision, o.Engine.Policy(o.tenant).Revision())
+	require.Equal(t, most, o.count("SELECT count(*) FROM bindings WHERE user_id = $1", user))
 	o.agrees()
 }
 

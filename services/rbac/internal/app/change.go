@@ -10,6 +10,7 @@ import (
 	"github.com/buildify/core/pkg/decision"
 	"github.com/buildify/core/pkg/events"
 	"github.com/buildify/core/pkg/kit"
+	"github.com/buildify/core/pkg/kit/database"
 	"github.com/buildify/core/pkg/kit/outbox"
 	"github.com/buildify/core/services/rbac/internal/store/db"
 )
@@ -74,6 +75,9 @@ func (a *App) step(ctx context.Context, tx pgx.Tx, tenant, what string,
 ) (*events.PolicyStep, int64, error) {
 	q := db.New(tx)
 	before, err := q.LockRevision(ctx, tenant)
+	if database.Missing(err) { // erased
+		return nil, 0, contract.Missing("tenant")
+	}
 	if err != nil {
 		return nil, 0, err
 	}

@@ -63,7 +63,7 @@ func lockPlatformRole(ctx context.Context, q *db.Queries, id string) (row db.Rba
 		return row, nil, err
 	}
 	for _, tenant := range append([]string{Platform}, tenants...) {
-		if _, err := q.LockRevision(ctx, tenant); err != nil {
+		if _, err := q.LockRevision(ctx, tenant); err != nil && !database.Missing(err) { // erased meanwhile
 			return row, nil, err
 		}
 	}

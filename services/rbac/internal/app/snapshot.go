@@ -120,12 +120,5 @@ func (a *App) snapshotFrom(ctx context.Context, module kit.Principal, r *contrac
 
 // feedSubjects is where a module's key may hear of changes.
 func feedSubjects(module kit.Principal) []string {
-	subjects := []string{contract.FeedSubject(module.Module, contract.FeedBeats)}
-	if len(module.Tenants) == 0 {
-		return []string{contract.FeedSubject(module.Module, "*")}
-	}
-	for _, tenant := range module.Tenants {
-		subjects = append(subjects, contract.FeedSubject(module.Module, tenant))
-	}
-	return subjects
+	return contract.StreamSubjects(contract.PolicyFeed.Spec, module.Module, module.Tenants)
 }

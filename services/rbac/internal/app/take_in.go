@@ -184,9 +184,13 @@ func (a *App) news(tenant string, known *state) (n news) {
 		if ok && row.SourceRevision >= m.Revision {
 			continue
 		}
+		// Whoever follows a policy learns by a step, too, that it may not any more.
+		fed := m.Permits(contract.PolicyFeed.Name)
 		n.add(func(ctx context.Context, t *turn) error {
-			return t.Q.PutPolicyModule(ctx, db.PutPolicyModuleParams{TenantID: tenant, Name: m.Module, Enabled: m.Enabled, SourceRevision: m.Revision})
-		}, row.Enabled != m.Enabled, contract.PolicyChange{Module: &contract.PolicyModule{Name: m.Module, Enabled: m.Enabled}})
+			return t.Q.PutPolicyModule(ctx, db.PutPolicyModuleParams{
+				TenantID: tenant, Name: m.Module, Enabled: m.Enabled, Fed: fed, SourceRevision: m.Revision,
+			})
+		}, row.Enabled != m.Enabled || ok && row.Fed != fed, contract.PolicyChange{Module: &contract.PolicyModule{Name: m.Module, Enabled: m.Enabled}})
 	}
 	for _, u := range a.Directory.Units(tenant) {
 		row, ok := known.units[u.ID]

@@ -3,6 +3,7 @@ package app
 import (
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
 	"github.com/buildify/core/pkg/contract"
@@ -92,4 +93,61 @@ func TestManyUnitsAreTakenInByStepsOfABoundedSize(t *testing.T) {
 	require.Zero(t, o.count("SELECT count(*) FROM outbox WHERE length(event::text) > 1000000"))
 	require.NoError(t, o.TakeIn(o.service(), []string{o.tenant}, nil))
 	require.Equal(t, before+3, o.Engine.Policy(o.tenant).Revision(), "once")
+	o.agrees()
+}
+
+// So do people, of whom as many may have left while nobody heard it.
+func TestManyWhoLeftAreTakenInByStepsOfABoundedSize(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	role := o.role("reader", "crm:*:read")
+	const people = stepSize + 1
+	o.exec(`INSERT INTO bindings (id, tenant_id, user_id, role_id, deny, resource_type, resource_id, revision)
+		SELECT gen_random_uuid(), $1, gen_random_uuid(), $2, false, '', '', 1 FROM generate_series(1, $3)`, o.tenant, role.ID, people)
+	var users []string
+	require.NoError(t, o.DB.In(o.service(), o.tenant, func(tx pgx.Tx) error {
+		rows, err := tx.Query(o.service(), "SELECT user_id::text FROM bindings WHERE role_id = $1", role.ID)
+		if err != nil {
+			return err
+		}
+		users, err = pgx.CollectRows(rows, pgx.RowTo[string])
+		return err
+	}))
+	require.Len(t, users, people)
+	o.reload()
+	for i, user := range users {
+		o.Directory.PutMember(contract.Member{UserID: user, TenantID: o.tenant, Deleted: i%2 == 0, Revision: 1000})
+	}
+	before := o.Engine.Policy(o.tenant).Revision()
+	require.NoError(t, o.TakeIn(o.service(), []string{o.tenant}, nil))
+	require.Equal(t, before+2, o.Engine.Policy(o.tenant).Revision())
+	for _, step := range o.steps(o.tenant)[before:] {
+		require.LessOrEqual(t, len(step.Changes), stepSize)
+	}
+	for _, user := range users {
+		require.False(t, o.may(user, "crm:deals:read"))
+	}
+	read, err := o.Read(o.service(), o.tenant)
+	require.NoError(t, err)
+	require.Equal(t, read.Digest(), o.Engine.Policy(o.tenant).Digest())
+}
+
+// What people call a unit decides nothing: it is no step of the policy.
+func TestARenamedUnitIsNoStep(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	unit := contract.OrgUnit{TenantID: o.tenant, ID: kit.NewID(), Kind: "company", Code: "a", Name: "A", Revision: 10}
+	tell := func() int64 {
+		o.Directory.PutUnit(unit)
+		require.NoError(t, o.TakeIn(o.service(), []string{o.tenant}, nil))
+		return o.Engine.Policy(o.tenant).Revision()
+	}
+	made := tell()
+	unit.Code, unit.Name, unit.HeadUserID, unit.Revision = "b", "B", o.admin, 11
+	require.Equal(t, made, tell())
+	unit.Removed, unit.Revision = true, 12
+	require.Equal(t, made+1, tell())
+	unit.Removed, unit.Revision = false, 13
+	require.Equal(t, made+2, tell())
+	o.agrees()
 }

@@ -94,3 +94,9 @@ WITH affected AS (
 )
 SELECT bindings::text[] AS bindings, count(*)::int AS users, ((array_agg(holder ORDER BY holder))[1:100])::uuid[] AS first
 FROM alike GROUP BY bindings;
+
+-- name: GivenIn :many
+-- What bindings to units give, or with deny take away: each role and end once.
+SELECT DISTINCT role_id, expires_at FROM rbac.bindings
+WHERE tenant_id = @tenant_id AND deny = @deny AND (expires_at IS NULL OR expires_at > @now::timestamptz)
+    AND unit_id = ANY (@units::uuid[]);

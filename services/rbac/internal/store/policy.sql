@@ -1,13 +1,14 @@
 -- name: LockRevision :one
 -- Whoever has locked a tenant's revision is the only one to change its policy.
+-- One that is erased has none any more.
 INSERT INTO rbac.revisions (tenant_id, revision) VALUES ($1, 0)
-ON CONFLICT (tenant_id) DO UPDATE SET revision = rbac.revisions.revision
+ON CONFLICT (tenant_id) DO UPDATE SET revision = rbac.revisions.revision WHERE rbac.revisions.erased IS NULL
 RETURNING revision;
 
 -- name: LockRevisions :many
 -- LockRevision for several, which are locked in the order in which they are named.
 INSERT INTO rbac.revisions (tenant_id, revision) SELECT unnest(@tenants::uuid[]), 0
-ON CONFLICT (tenant_id) DO UPDATE SET revision = rbac.revisions.revision
+ON CONFLICT (tenant_id) DO UPDATE SET revision = rbac.revisions.revision WHERE rbac.revisions.erased IS NULL
 RETURNING tenant_id, revision;
 
 -- name: SetRevision :exec
@@ -17,12 +18,13 @@ UPDATE rbac.revisions SET revision = $2, changed_at = clock_timestamp() WHERE te
 SELECT tenant_id, revision FROM rbac.revisions WHERE tenant_id = ANY(@tenants::uuid[]);
 
 -- name: TenantsAfter :many
-SELECT tenant_id FROM rbac.revisions WHERE tenant_id > @after ORDER BY tenant_id LIMIT @page;
+SELECT tenant_id FROM rbac.revisions WHERE tenant_id > @after AND erased IS NULL ORDER BY tenant_id LIMIT @page;
 
 -- name: ChangedRevisions :many
 -- What was changed since everything was known, and within the seconds before,
 -- which is longer than any change takes; recent is what modules may not have heard.
-SELECT tenant_id, revision, (changed_at > sqlc.arg(told)::timestamptz - interval '3 seconds')::boolean AS recent
+SELECT tenant_id, revision, (changed_at > sqlc.arg(told)::timestamptz - interval '3 seconds')::boolean AS recent,
+    (erased IS NOT NULL)::boolean AS erased
 FROM rbac.revisions
 WHERE changed_at > LEAST(sqlc.arg(known)::timestamptz - interval '15 seconds', sqlc.arg(told)::timestamptz - interval '3 seconds');
 
@@ -33,7 +35,7 @@ SELECT clock_timestamp()::timestamptz AS now;
 SELECT tenant_id, active, source_revision FROM rbac.tenants WHERE tenant_id = ANY(@tenants::uuid[]);
 
 -- name: LoadModules :many
-SELECT tenant_id, name, enabled, source_revision FROM rbac.modules WHERE tenant_id = ANY(@tenants::uuid[]);
+SELECT tenant_id, name, enabled, source_revision, fed FROM rbac.modules WHERE tenant_id = ANY(@tenants::uuid[]);
 
 -- name: LoadUnits :many
 SELECT tenant_id, id, parent_id, removed, source_revision FROM rbac.units WHERE tenant_id = ANY(@tenants::uuid[]);
@@ -77,8 +79,8 @@ SET active = excluded.active, source_revision = excluded.source_revision
 WHERE rbac.tenants.source_revision < excluded.source_revision;
 
 -- name: PutPolicyModule :exec
-INSERT INTO rbac.modules (tenant_id, name, enabled, source_revision) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant_id, name) DO UPDATE
-SET enabled = excluded.enabled, source_revision = excluded.source_revision
+INSERT INTO rbac.modules (tenant_id, name, enabled, fed, source_revision) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant_id, name) DO UPDATE
+SET enabled = excluded.enabled, fed = excluded.fed, source_revision = excluded.source_revision
 WHERE rbac.modules.source_revision < excluded.source_revision;
 
 -- name: PutPolicyUnit :exec

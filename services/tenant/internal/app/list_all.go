@@ -6,6 +6,7 @@ import (
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/pkg/kit/database"
+	"github.com/buildify/core/services/tenant/internal/store"
 	"github.com/buildify/core/services/tenant/internal/store/db"
 )
 
@@ -29,7 +30,7 @@ func (a *App) ListAll(ctx context.Context, r *contract.SnapshotRequest) (*contra
 		activations, err := q.ListActivations(ctx, ids)
 		for _, row := range activations {
 			item := &response.Items[index[row.TenantID]]
-			item.Activations = append(item.Activations, activationOf(row))
+			item.Activations = append(item.Activations, store.ActivationOf(row))
 		}
 		return err
 	})

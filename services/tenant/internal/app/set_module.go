@@ -7,6 +7,7 @@ import (
 	"github.com/buildify/core/pkg/events"
 	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/pkg/kit/database"
+	"github.com/buildify/core/services/tenant/internal/store"
 	"github.com/buildify/core/services/tenant/internal/store/db"
 )
 
@@ -25,7 +26,7 @@ func (a *App) SetModule(ctx context.Context, r *contract.SetTenantModuleRequest)
 		if err != nil {
 			return nil, err
 		}
-		activation = activationOf(row)
+		activation = store.ActivationOf(row)
 		e, err := kit.NewEvent(ctx, events.ModuleChanged, id, activation.Revision, activation)
 		return []events.Event{e}, err
 	})

@@ -30,7 +30,7 @@ const heads = `-- name: Heads :many
 INSERT INTO audit.heads (tenant_id, last_seq)
 SELECT id, 0 FROM unnest($1::uuid[]) AS id ORDER BY id
 ON CONFLICT (tenant_id) DO UPDATE SET last_seq = audit.heads.last_seq
-RETURNING tenant_id, last_seq
+RETURNING tenant_id, last_seq, erased
 `
 
 // Creates and locks the heads of the tenants, in order, so that two ingesting
@@ -44,7 +44,7 @@ func (q *Queries) Heads(ctx context.Context, tenantIds []string) ([]AuditHead, e
 	var items []AuditHead
 	for rows.Next() {
 		var i AuditHead
-		if err := rows.Scan(&i.TenantID, &i.LastSeq); err != nil {
+		if err := rows.Scan(&i.TenantID, &i.LastSeq, &i.Erased); err != nil {
 			return nil, err
 		}
 		items = append(items, i)

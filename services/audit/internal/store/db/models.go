@@ -39,4 +39,10 @@ type AuditEvent struct {
 type AuditHead struct {
 	TenantID string
 	LastSeq  int64
+	Erased   bool
+}
+
+type AuditOutbox struct {
+	ID    int64
+	Event []byte
 }

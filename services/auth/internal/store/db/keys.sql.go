@@ -10,6 +10,31 @@ import (
 	"time"
 )
 
+const activeKeysOf = `-- name: ActiveKeysOf :many
+SELECT id FROM auth.api_keys
+WHERE module = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+`
+
+func (q *Queries) ActiveKeysOf(ctx context.Context, module string) ([]string, error) {
+	rows, err := q.db.Query(ctx, activeKeysOf, module)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []string
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, err
+		}
+		items = append(items, id)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const createKey = `-- name: CreateKey :exec
 INSERT INTO auth.api_keys (id, module, environment, secret_hmac, name, operations, tenants, cidrs, rate_class,
     rotated_from, created_by, created_at, expires_at)

@@ -134,6 +134,12 @@ type AuthSigningKey struct {
 	TrustedUntil *time.Time
 }
 
+type AuthTenant struct {
+	TenantID      string
+	Erased        []byte
+	Administrator []byte
+}
+
 type AuthThrottle struct {
 	Key      []byte
 	Failures int32

@@ -92,7 +92,7 @@ func (q *Queries) LockSigningKeys(ctx context.Context) error {
 const oldestWaiting = `-- name: OldestWaiting :one
 SELECT coalesce(min(waiting.id) FILTER (WHERE waiting.event ->> 'type' = ANY($1::text[])), 0)::bigint AS oldest,
     coalesce(max(waiting.id), 0)::bigint AS newest, count(*) AS looked_at
-FROM (SELECT o.id, o.event FROM auth.outbox o ORDER BY o.id LIMIT $2) AS waiting
+FROM (SELECT o.id, o.event FROM auth.outbox o WHERE o.id > 0 ORDER BY o.id LIMIT $2) AS waiting
 `
 
 type OldestWaitingParams struct {

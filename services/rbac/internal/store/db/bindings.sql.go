@@ -275,6 +275,50 @@ func (q *Queries) GivenBy(ctx context.Context, arg GivenByParams) ([]GivenByRow,
 	return items, nil
 }
 
+const givenIn = `-- name: GivenIn :many
+SELECT DISTINCT role_id, expires_at FROM rbac.bindings
+WHERE tenant_id = $1 AND deny = $2 AND (expires_at IS NULL OR expires_at > $3::timestamptz)
+    AND unit_id = ANY ($4::uuid[])
+`
+
+type GivenInParams struct {
+	TenantID string
+	Deny     bool
+	Now      time.Time
+	Units    []string
+}
+
+type GivenInRow struct {
+	RoleID    string
+	ExpiresAt *time.Time
+}
+
+// What bindings to units give, or with deny take away: each role and end once.
+func (q *Queries) GivenIn(ctx context.Context, arg GivenInParams) ([]GivenInRow, error) {
+	rows, err := q.db.Query(ctx, givenIn,
+		arg.TenantID,
+		arg.Deny,
+		arg.Now,
+		arg.Units,
+	)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var items []GivenInRow
+	for rows.Next() {
+		var i GivenInRow
+		if err := rows.Scan(&i.RoleID, &i.ExpiresAt); err != nil {
+			return nil, err
+		}
+		items = append(items, i)
+	}
+	if err := rows.Err(); err != nil {
+		return nil, err
+	}
+	return items, nil
+}
+
 const givenTo = `-- name: GivenTo :many
 SELECT DISTINCT b.role_id, b.unit_id, b.resource_type, b.resource_id, b.expires_at FROM rbac.bindings b
 WHERE b.tenant_id = $1 AND NOT b.deny AND (b.expires_at IS NULL OR b.expires_at > $2::timestamptz)

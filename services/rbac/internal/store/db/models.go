@@ -45,6 +45,7 @@ type RbacModule struct {
 	Name           string
 	Enabled        bool
 	SourceRevision int64
+	Fed            bool
 }
 
 type RbacOutbox struct {
@@ -64,6 +65,7 @@ type RbacRevision struct {
 	TenantID  string
 	Revision  int64
 	ChangedAt time.Time
+	Erased    []byte
 }
 
 type RbacRole struct {

@@ -11,7 +11,8 @@ import (
 )
 
 const changedRevisions = `-- name: ChangedRevisions :many
-SELECT tenant_id, revision, (changed_at > $1::timestamptz - interval '3 seconds')::boolean AS recent
+SELECT tenant_id, revision, (changed_at > $1::timestamptz - interval '3 seconds')::boolean AS recent,
+    (erased IS NOT NULL)::boolean AS erased
 FROM rbac.revisions
 WHERE changed_at > LEAST($2::timestamptz - interval '15 seconds', $1::timestamptz - interval '3 seconds')
 `
@@ -25,6 +26,7 @@ type ChangedRevisionsRow struct {
 	TenantID string
 	Revision int64
 	Recent   bool
+	Erased   bool
 }
 
 // What was changed since everything was known, and within the seconds before,
@@ -38,7 +40,12 @@ func (q *Queries) ChangedRevisions(ctx context.Context, arg ChangedRevisionsPara
 	var items []ChangedRevisionsRow
 	for rows.Next() {
 		var i ChangedRevisionsRow
-		if err := rows.Scan(&i.TenantID, &i.Revision, &i.Recent); err != nil {
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.Revision,
+			&i.Recent,
+			&i.Erased,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -164,7 +171,7 @@ func (q *Queries) LoadMembers(ctx context.Context, tenants []string) ([]RbacMemb
 }
 
 const loadModules = `-- name: LoadModules :many
-SELECT tenant_id, name, enabled, source_revision FROM rbac.modules WHERE tenant_id = ANY($1::uuid[])
+SELECT tenant_id, name, enabled, source_revision, fed FROM rbac.modules WHERE tenant_id = ANY($1::uuid[])
 `
 
 func (q *Queries) LoadModules(ctx context.Context, tenants []string) ([]RbacModule, error) {
@@ -181,6 +188,7 @@ func (q *Queries) LoadModules(ctx context.Context, tenants []string) ([]RbacModu
 			&i.Name,
 			&i.Enabled,
 			&i.SourceRevision,
+			&i.Fed,
 		); err != nil {
 			return nil, err
 		}
@@ -402,11 +410,12 @@ func (q *Queries) LoadUsers(ctx context.Context, arg LoadUsersParams) ([]LoadUse
 
 const lockRevision = `-- name: LockRevision :one
 INSERT INTO rbac.revisions (tenant_id, revision) VALUES ($1, 0)
-ON CONFLICT (tenant_id) DO UPDATE SET revision = rbac.revisions.revision
+ON CONFLICT (tenant_id) DO UPDATE SET revision = rbac.revisions.revision WHERE rbac.revisions.erased IS NULL
 RETURNING revision
 `
 
 // Whoever has locked a tenant's revision is the only one to change its policy.
+// One that is erased has none any more.
 func (q *Queries) LockRevision(ctx context.Context, tenantID string) (int64, error) {
 	row := q.db.QueryRow(ctx, lockRevision, tenantID)
 	var revision int64
@@ -416,7 +425,7 @@ func (q *Queries) LockRevision(ctx context.Context, tenantID string) (int64, err
 
 const lockRevisions = `-- name: LockRevisions :many
 INSERT INTO rbac.revisions (tenant_id, revision) SELECT unnest($1::uuid[]), 0
-ON CONFLICT (tenant_id) DO UPDATE SET revision = rbac.revisions.revision
+ON CONFLICT (tenant_id) DO UPDATE SET revision = rbac.revisions.revision WHERE rbac.revisions.erased IS NULL
 RETURNING tenant_id, revision
 `
 
@@ -487,8 +496,8 @@ func (q *Queries) PolicyTenant(ctx context.Context, tenantID string) (bool, erro
 }
 
 const putPolicyModule = `-- name: PutPolicyModule :exec
-INSERT INTO rbac.modules (tenant_id, name, enabled, source_revision) VALUES ($1, $2, $3, $4) ON CONFLICT (tenant_id, name) DO UPDATE
-SET enabled = excluded.enabled, source_revision = excluded.source_revision
+INSERT INTO rbac.modules (tenant_id, name, enabled, fed, source_revision) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant_id, name) DO UPDATE
+SET enabled = excluded.enabled, fed = excluded.fed, source_revision = excluded.source_revision
 WHERE rbac.modules.source_revision < excluded.source_revision
 `
 
@@ -496,6 +505,7 @@ type PutPolicyModuleParams struct {
 	TenantID       string
 	Name           string
 	Enabled        bool
+	Fed            bool
 	SourceRevision int64
 }
 
@@ -504,6 +514,7 @@ func (q *Queries) PutPolicyModule(ctx context.Context, arg PutPolicyModuleParams
 		arg.TenantID,
 		arg.Name,
 		arg.Enabled,
+		arg.Fed,
 		arg.SourceRevision,
 	)
 	return err
@@ -678,7 +689,7 @@ func (q *Queries) SetRevision(ctx context.Context, arg SetRevisionParams) error 
 }
 
 const tenantsAfter = `-- name: TenantsAfter :many
-SELECT tenant_id FROM rbac.revisions WHERE tenant_id > $1 ORDER BY tenant_id LIMIT $2
+SELECT tenant_id FROM rbac.revisions WHERE tenant_id > $1 AND erased IS NULL ORDER BY tenant_id LIMIT $2
 `
 
 type TenantsAfterParams struct {

@@ -9,10 +9,100 @@ import (
 )
 
 type TenantActivation struct {
+	TenantID    string
+	Module      string
+	Enabled     bool
+	Revision    int64
+	Installed   bool
+	Version     string
+	Range       string
+	Scopes      []string
+	InstalledAt time.Time
+	UpdatedAt   time.Time
+}
+
+type TenantAsset struct {
+	Digest    string
+	Size      int64
+	Complete  bool
+	CreatedAt time.Time
+}
+
+type TenantAssetPart struct {
+	Digest string
+	Place  int64
+	Data   []byte
+}
+
+type TenantErasure struct {
 	TenantID string
-	Module   string
-	Enabled  bool
-	Revision int64
+	Service  string
+	Counts   []byte
+}
+
+type TenantHook struct {
+	ID          string
+	TenantID    string
+	Module      string
+	Event       string
+	Version     string
+	FromVersion string
+	EraseData   bool
+	At          time.Time
+	Attempt     int32
+	Retries     int32
+	NextAt      time.Time
+	Failed      string
+}
+
+type TenantMenuOverride struct {
+	TenantID  string
+	Items     []byte
+	Revision  int64
+	UpdatedAt time.Time
+}
+
+type TenantModule struct {
+	ID         string
+	OwnerID    string
+	Name       string
+	Category   string
+	Visibility string
+	Allowed    []string
+	Suspended  string
+	Declared   bool
+	Revision   int64
+	CreatedAt  time.Time
+}
+
+type TenantModuleFile struct {
+	Module  string
+	Version string
+	Path    string
+	Digest  string
+	Size    int64
+}
+
+type TenantModuleVersion struct {
+	Module         string
+	Version        string
+	State          string
+	Suspended      string
+	Source         string
+	Manifest       []byte
+	Findings       []byte
+	Asks           []string
+	Automatic      bool
+	Comment        string
+	RolloutPercent int32
+	RolloutTenants []string
+	SubmittedBy    string
+	DecidedBy      string
+	CreatedAt      time.Time
+	SubmittedAt    *time.Time
+	DecidedAt      *time.Time
+	PublishedAt    *time.Time
+	Revision       int64
 }
 
 type TenantOutbox struct {
@@ -20,21 +110,59 @@ type TenantOutbox struct {
 	Event []byte
 }
 
-type TenantTenant struct {
-	ID        string
-	Code      string
-	Name      string
-	IsActive  bool
+type TenantSetting struct {
+	TenantID  string
+	UserID    string
+	Namespace string
+	Plain     []byte
+	Sealed    []byte
 	Revision  int64
-	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+type TenantSettingsHistory struct {
+	ID        int64
+	TenantID  string
+	UserID    string
+	Namespace string
+	Key       string
+	Before    []byte
+	After     []byte
+	Secret    bool
+	ByUser    string
+	At        time.Time
+}
+
+type TenantTenant struct {
+	ID         string
+	Code       string
+	Name       string
+	Revision   int64
+	CreatedAt  time.Time
+	State      string
+	Branding   []byte
+	Limits     []byte
+	Reason     string
+	DeleteAt   *time.Time
+	RestoreTo  string
+	StateSince time.Time
+	Provision  []byte
+	Step       string
+	Refusal    []byte
+	AskedAt    *time.Time
 }
 
 type TenantUnit struct {
-	TenantID string
-	ID       string
-	Kind     string
-	ParentID *string
-	Name     string
-	Removed  bool
-	Revision int64
+	TenantID    string
+	ID          string
+	Kind        string
+	ParentID    *string
+	Name        string
+	Removed     bool
+	Revision    int64
+	Code        string
+	HeadUserID  *string
+	RemovedWith *string
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
 }

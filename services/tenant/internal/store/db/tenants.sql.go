@@ -9,57 +9,8 @@ import (
 	"context"
 )
 
-const createTenant = `-- name: CreateTenant :one
-INSERT INTO tenant.tenants (id, code, name) VALUES ($1, $2, $3)
-RETURNING id, code, name, is_active, revision, created_at
-`
-
-type CreateTenantParams struct {
-	ID   string
-	Code string
-	Name string
-}
-
-func (q *Queries) CreateTenant(ctx context.Context, arg CreateTenantParams) (TenantTenant, error) {
-	row := q.db.QueryRow(ctx, createTenant, arg.ID, arg.Code, arg.Name)
-	var i TenantTenant
-	err := row.Scan(
-		&i.ID,
-		&i.Code,
-		&i.Name,
-		&i.IsActive,
-		&i.Revision,
-		&i.CreatedAt,
-	)
-	return i, err
-}
-
-const getUnit = `-- name: GetUnit :one
-SELECT tenant_id, id, kind, parent_id, name, removed, revision FROM tenant.units WHERE tenant_id = $1 AND id = $2 FOR UPDATE
-`
-
-type GetUnitParams struct {
-	TenantID string
-	ID       string
-}
-
-func (q *Queries) GetUnit(ctx context.Context, arg GetUnitParams) (TenantUnit, error) {
-	row := q.db.QueryRow(ctx, getUnit, arg.TenantID, arg.ID)
-	var i TenantUnit
-	err := row.Scan(
-		&i.TenantID,
-		&i.ID,
-		&i.Kind,
-		&i.ParentID,
-		&i.Name,
-		&i.Removed,
-		&i.Revision,
-	)
-	return i, err
-}
-
 const listActivations = `-- name: ListActivations :many
-SELECT tenant_id, module, enabled, revision FROM tenant.activations WHERE tenant_id = ANY($1::uuid[]) ORDER BY tenant_id, module
+SELECT tenant_id, module, enabled, revision, installed, version, range, scopes, installed_at, updated_at FROM tenant.activations WHERE tenant_id = ANY($1::uuid[]) ORDER BY tenant_id, module
 `
 
 func (q *Queries) ListActivations(ctx context.Context, tenantIds []string) ([]TenantActivation, error) {
@@ -76,6 +27,12 @@ func (q *Queries) ListActivations(ctx context.Context, tenantIds []string) ([]Te
 			&i.Module,
 			&i.Enabled,
 			&i.Revision,
+			&i.Installed,
+			&i.Version,
+			&i.Range,
+			&i.Scopes,
+			&i.InstalledAt,
+			&i.UpdatedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -88,7 +45,7 @@ func (q *Queries) ListActivations(ctx context.Context, tenantIds []string) ([]Te
 }
 
 const listTenants = `-- name: ListTenants :many
-SELECT id, code, name, is_active, revision, created_at FROM tenant.tenants WHERE id > $1 ORDER BY id LIMIT $2
+SELECT id, code, name, revision, created_at, state, branding, limits, reason, delete_at, restore_to, state_since, provision, step, refusal, asked_at FROM tenant.tenants WHERE id > $1 ORDER BY id LIMIT $2
 `
 
 type ListTenantsParams struct {
@@ -109,46 +66,19 @@ func (q *Queries) ListTenants(ctx context.Context, arg ListTenantsParams) ([]Ten
 			&i.ID,
 			&i.Code,
 			&i.Name,
-			&i.IsActive,
 			&i.Revision,
 			&i.CreatedAt,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
-const listUnits = `-- name: ListUnits :many
-SELECT tenant_id, id, kind, parent_id, name, removed, revision FROM tenant.units WHERE id > $1 ORDER BY id LIMIT $2
-`
-
-type ListUnitsParams struct {
-	After string
-	Page  int32
-}
-
-func (q *Queries) ListUnits(ctx context.Context, arg ListUnitsParams) ([]TenantUnit, error) {
-	rows, err := q.db.Query(ctx, listUnits, arg.After, arg.Page)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []TenantUnit
-	for rows.Next() {
-		var i TenantUnit
-		if err := rows.Scan(
-			&i.TenantID,
-			&i.ID,
-			&i.Kind,
-			&i.ParentID,
-			&i.Name,
-			&i.Removed,
-			&i.Revision,
+			&i.State,
+			&i.Branding,
+			&i.Limits,
+			&i.Reason,
+			&i.DeleteAt,
+			&i.RestoreTo,
+			&i.StateSince,
+			&i.Provision,
+			&i.Step,
+			&i.Refusal,
+			&i.AskedAt,
 		); err != nil {
 			return nil, err
 		}
@@ -161,7 +91,7 @@ func (q *Queries) ListUnits(ctx context.Context, arg ListUnitsParams) ([]TenantU
 }
 
 const lockTenant = `-- name: LockTenant :one
-SELECT id FROM tenant.tenants WHERE id = $1 FOR SHARE
+SELECT id FROM tenant.tenants WHERE id = $1 AND state <> 'erased' FOR SHARE
 `
 
 func (q *Queries) LockTenant(ctx context.Context, id string) (string, error) {
@@ -171,61 +101,11 @@ func (q *Queries) LockTenant(ctx context.Context, id string) (string, error) {
 	return id_2, err
 }
 
-const lockUnits = `-- name: LockUnits :one
-SELECT id FROM tenant.tenants WHERE id = $1 FOR NO KEY UPDATE
-`
-
-// Orders the changes of one tenant's tree.
-func (q *Queries) LockUnits(ctx context.Context, id string) (string, error) {
-	row := q.db.QueryRow(ctx, lockUnits, id)
-	var id_2 string
-	err := row.Scan(&id_2)
-	return id_2, err
-}
-
-const putUnit = `-- name: PutUnit :one
-INSERT INTO tenant.units (tenant_id, id, kind, parent_id, name, removed) VALUES ($1, $2, $3, $4, $5, $6)
-ON CONFLICT (tenant_id, id) DO UPDATE SET parent_id = excluded.parent_id, name = excluded.name,
-    removed = excluded.removed, revision = nextval('tenant.revision')
-RETURNING tenant_id, id, kind, parent_id, name, removed, revision
-`
-
-type PutUnitParams struct {
-	TenantID string
-	ID       string
-	Kind     string
-	ParentID *string
-	Name     string
-	Removed  bool
-}
-
-func (q *Queries) PutUnit(ctx context.Context, arg PutUnitParams) (TenantUnit, error) {
-	row := q.db.QueryRow(ctx, putUnit,
-		arg.TenantID,
-		arg.ID,
-		arg.Kind,
-		arg.ParentID,
-		arg.Name,
-		arg.Removed,
-	)
-	var i TenantUnit
-	err := row.Scan(
-		&i.TenantID,
-		&i.ID,
-		&i.Kind,
-		&i.ParentID,
-		&i.Name,
-		&i.Removed,
-		&i.Revision,
-	)
-	return i, err
-}
-
 const setModule = `-- name: SetModule :one
 INSERT INTO tenant.activations (tenant_id, module, enabled) VALUES ($1, $2, $3)
 ON CONFLICT (tenant_id, module) DO UPDATE
     SET enabled = excluded.enabled, revision = nextval('tenant.revision')
-RETURNING tenant_id, module, enabled, revision
+RETURNING tenant_id, module, enabled, revision, installed, version, range, scopes, installed_at, updated_at
 `
 
 type SetModuleParams struct {
@@ -242,70 +122,12 @@ func (q *Queries) SetModule(ctx context.Context, arg SetModuleParams) (TenantAct
 		&i.Module,
 		&i.Enabled,
 		&i.Revision,
+		&i.Installed,
+		&i.Version,
+		&i.Range,
+		&i.Scopes,
+		&i.InstalledAt,
+		&i.UpdatedAt,
 	)
 	return i, err
-}
-
-const setTenantActive = `-- name: SetTenantActive :one
-UPDATE tenant.tenants SET is_active = $2, revision = nextval('tenant.revision')
-WHERE id = $1
-RETURNING id, code, name, is_active, revision, created_at
-`
-
-type SetTenantActiveParams struct {
-	ID       string
-	IsActive bool
-}
-
-func (q *Queries) SetTenantActive(ctx context.Context, arg SetTenantActiveParams) (TenantTenant, error) {
-	row := q.db.QueryRow(ctx, setTenantActive, arg.ID, arg.IsActive)
-	var i TenantTenant
-	err := row.Scan(
-		&i.ID,
-		&i.Code,
-		&i.Name,
-		&i.IsActive,
-		&i.Revision,
-		&i.CreatedAt,
-	)
-	return i, err
-}
-
-const unitHasChildren = `-- name: UnitHasChildren :one
-SELECT EXISTS (SELECT FROM tenant.units WHERE tenant_id = $1 AND parent_id = $2 AND NOT removed)
-`
-
-type UnitHasChildrenParams struct {
-	TenantID string
-	ParentID *string
-}
-
-func (q *Queries) UnitHasChildren(ctx context.Context, arg UnitHasChildrenParams) (bool, error) {
-	row := q.db.QueryRow(ctx, unitHasChildren, arg.TenantID, arg.ParentID)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
-}
-
-const unitIsBelow = `-- name: UnitIsBelow :one
-WITH RECURSIVE up AS (
-    SELECT u.id, u.parent_id FROM tenant.units u WHERE u.tenant_id = $2::uuid AND u.id = $3::uuid
-    UNION
-    SELECT p.id, p.parent_id FROM tenant.units p JOIN up ON p.id = up.parent_id WHERE p.tenant_id = $2::uuid
-)
-SELECT EXISTS (SELECT FROM up WHERE up.id = $1::uuid)
-`
-
-type UnitIsBelowParams struct {
-	Ancestor string
-	TenantID string
-	Unit     string
-}
-
-// Whether unit is ancestor, or below it.
-func (q *Queries) UnitIsBelow(ctx context.Context, arg UnitIsBelowParams) (bool, error) {
-	row := q.db.QueryRow(ctx, unitIsBelow, arg.Ancestor, arg.TenantID, arg.Unit)
-	var exists bool
-	err := row.Scan(&exists)
-	return exists, err
 }

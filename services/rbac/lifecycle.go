@@ -1,0 +1,31 @@
+package rbac
+
+import (
+	"context"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/buildify/core/pkg/events"
+)
+
+// followTenants does this service's part in making and ending tenants
+// (docs/tenants.md), together with its other replicas.
+func (s *Service) followTenants(ctx context.Context, js jetstream.JetStream) (err error) {
+	s.tenants, err = events.Consume(ctx, js, events.ConsumeConfig{
+		Stream: events.EventsStream, Durable: Name + "_lifecycle",
+		Subjects: []string{
+			events.AdministratorReady.Subject("*"), events.TenantErasing.Subject("*"), events.GuestsErased.Subject("*"),
+		},
+	}, func(ctx context.Context, e events.Event) error {
+		switch {
+		case events.AdministratorReady.Is(e):
+			return s.app.BindAdministrator(ctx, e)
+		case events.TenantErasing.Is(e):
+			return s.app.EraseTenant(ctx, e)
+		}
+		return s.app.ForgetGuests(ctx, e)
+	}, func(err error) {
+		s.deps.Telemetry.Log.Warn("rbac: a step of a tenant's life is not done yet", "error", err)
+	})
+	return err
+}
