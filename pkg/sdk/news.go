@@ -74,7 +74,7 @@ func (n *news) listen(ctx context.Context, concerns func(*contract.ModuleNewsMes
 	l.nudge()
 	n.join(l, follower)
 	defer n.leave(l)
-	pause := pauses{log: n.log, what: "news of the core could not be looked after; trying again"}
+	pause := pauses{log: n.log, of: "what was told"}
 	for {
 		select {
 		case <-ctx.Done():
@@ -138,7 +138,7 @@ func (n *news) stop() {
 
 // follow holds the stream open until ctx ends.
 func (n *news) follow(ctx context.Context, follower Follower) {
-	pause := pauses{log: n.log, what: "news of the core are not heard; trying again"}
+	pause := pauses{log: n.log, of: "the stream of news"}
 	for ctx.Err() == nil {
 		worked, err := n.hold(ctx, follower)
 		if ctx.Err() != nil {
@@ -185,7 +185,7 @@ func (n *news) tell(m *contract.ModuleNewsMessage) {
 // pauses grow until they are over.
 type pauses struct {
 	log    *slog.Logger
-	what   string // is logged, once for each reason
+	of     string // is logged, once for each reason
 	last   time.Duration
 	reason string
 }
@@ -196,7 +196,7 @@ func (p *pauses) over() { p.last, p.reason = 0, "" }
 func (p *pauses) take(ctx context.Context, after error, wake <-chan struct{}) {
 	if reason := after.Error(); reason != p.reason {
 		p.reason = reason
-		p.log.Warn(p.what, "reason", after)
+		p.log.Warn("not up to date with the core; trying again", "of", p.of, "reason", after)
 	}
 	p.last = min(max(2*p.last, shortestPause), longestPause)
 	pause := p.last

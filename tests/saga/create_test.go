@@ -65,12 +65,13 @@ var crashes = []crash{
 		go begin()
 		h.reached()
 		speak := h.silence()
-		h.release()
+		h.open()
 		if at.after != nil {
 			awaitIdle(t, s, at.service)
 		}
 		s.Processes[at.service].Kill()
 		speak()
+		h.remove()
 		s.Processes[at.service].Start()
 	}},
 	{"after the event is published", func(t *testing.T, s *stack.Stack, at *step, begin func()) {

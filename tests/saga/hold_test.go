@@ -84,10 +84,22 @@ func (h *hold) reached() {
 	}, 2*stack.Timeout, 5*time.Millisecond, "nobody comes to it: %s", h.table)
 }
 
-// release lets the database go on, for whoever is there to hear it.
-func (h *hold) release() {
+// open lets the database go on, for whoever is there to hear it.
+func (h *hold) open() {
 	h.t.Helper()
 	h.exec("SELECT pg_advisory_unlock($1)", h.key)
+}
+
+// release is open, and nobody is kept any more.
+func (h *hold) release() {
+	h.t.Helper()
+	h.open()
+	h.remove()
+}
+
+// remove waits for all who are using the outbox.
+func (h *hold) remove() {
+	h.t.Helper()
 	h.exec(fmt.Sprintf("DROP TRIGGER %s ON %s", h.trigger, h.table))
 	h.exec(fmt.Sprintf("DROP FUNCTION public.%s()", h.trigger))
 }
