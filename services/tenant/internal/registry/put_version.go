@@ -54,6 +54,9 @@ func (r *Registry) PutVersion(ctx context.Context, req *contract.PutVersionReque
 		if err := e.putFiles(ctx, m); err != nil {
 			return nil, err
 		}
+		if err := e.withinUse(ctx); err != nil {
+			return nil, err
+		}
 		told, err := e.commit(ctx, e.versionChange(ctx))
 		if err != nil {
 			return nil, err
@@ -151,6 +154,30 @@ func (e *edit) free(ctx context.Context, module string) error {
 		err = &contract.Error{Code: contract.Conflict, Field: "module_name", Message: "the id is in use; a platform administrator can make it yours"}
 	}
 	return err
+}
+
+// What a publisher may keep.
+const (
+	maxModules  = 100
+	maxVersions = 500     // of a module
+	maxBundles  = 1 << 30 // bytes of files, each once
+)
+
+// withinUse holds that the publisher keeps no more than it may, with what was
+// just put.
+func (e *edit) withinUse(ctx context.Context) error {
+	use, err := e.q.PublisherUse(ctx, db.PublisherUseParams{OwnerID: e.module.OwnerID, Module: e.row.Module})
+	switch {
+	case err != nil:
+		return err
+	case use.Modules > maxModules:
+		return contract.Errorf(contract.Conflict, "a publisher has %d modules at most", maxModules)
+	case use.Versions > maxVersions:
+		return contract.Errorf(contract.Conflict, "a module has %d versions at most; delete drafts that are not needed", maxVersions)
+	case use.Bytes > maxBundles:
+		return contract.Errorf(contract.Conflict, "a publisher's bundles have %d bytes at most; delete versions that are not needed", maxBundles)
+	}
+	return nil
 }
 
 // bundlePath is where files of a bundle may be: no segment begins with a dot.

@@ -523,3 +523,22 @@ func TestTheCatalogueIsSearchedPageByPage(t *testing.T) {
 		requireRefused(t, contract.InvalidArgument, "cursor", err)
 	}
 }
+
+// A publisher, who may be anybody's tenant, cannot fill the registry.
+func TestAPublisherKeepsNoMoreThanItMay(t *testing.T) {
+	t.Parallel()
+	p := newWorld(t).publisher("crm")
+	p.put("1.0.0", nil)
+	p.exec(`INSERT INTO tenant.module_versions (module, version, source, manifest)
+		SELECT $1, '0.0.' || n, '', '{}' FROM generate_series(1, $2::int) n`, p.module, maxVersions-1)
+	p.put("1.0.0", nil) // again
+	_, err := p.putText("1.0.1", p.source("1.0.1", nil))
+	requireRefused(t, contract.Conflict, "", err)
+	p.exec("DELETE FROM tenant.module_versions WHERE version LIKE '0.0.%'")
+	p.put("1.0.1", nil)
+	p.exec(`INSERT INTO tenant.module_files (module, version, path, digest, size) VALUES ($1, '1.0.0', 'large.js', 'd', $2)`, p.module, maxBundles)
+	p.put("1.0.1", nil)
+	p.exec("UPDATE tenant.module_files SET size = size + 1")
+	_, err = p.putText("1.0.1", p.source("1.0.1", nil))
+	requireRefused(t, contract.Conflict, "", err)
+}

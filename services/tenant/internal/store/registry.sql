@@ -138,3 +138,11 @@ WHERE p.digest = $1 AND p.place = $2;
 -- name: SweepAssets :execrows
 DELETE FROM tenant.assets a WHERE a.created_at < now() - interval '1 day'
     AND NOT EXISTS (SELECT FROM tenant.module_files f WHERE f.digest = a.digest);
+
+-- name: PublisherUse :one
+-- What a publisher keeps in the registry, and how many versions one module has.
+SELECT (SELECT count(*) FROM tenant.modules m WHERE m.owner_id = @owner_id) AS modules,
+    (SELECT count(*) FROM tenant.module_versions v WHERE v.module = @module) AS versions,
+    (SELECT coalesce(sum(d.size), 0) FROM (
+        SELECT DISTINCT f.digest, f.size FROM tenant.module_files f JOIN tenant.modules m ON m.id = f.module AND m.owner_id = @owner_id
+    ) d)::bigint AS bytes;

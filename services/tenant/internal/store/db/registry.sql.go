@@ -358,6 +358,33 @@ func (q *Queries) ModuleInUse(ctx context.Context, module string) (bool, error) 
 	return exists, err
 }
 
+const publisherUse = `-- name: PublisherUse :one
+SELECT (SELECT count(*) FROM tenant.modules m WHERE m.owner_id = $1) AS modules,
+    (SELECT count(*) FROM tenant.module_versions v WHERE v.module = $2) AS versions,
+    (SELECT coalesce(sum(d.size), 0) FROM (
+        SELECT DISTINCT f.digest, f.size FROM tenant.module_files f JOIN tenant.modules m ON m.id = f.module AND m.owner_id = $1
+    ) d)::bigint AS bytes
+`
+
+type PublisherUseParams struct {
+	OwnerID string
+	Module  string
+}
+
+type PublisherUseRow struct {
+	Modules  int64
+	Versions int64
+	Bytes    int64
+}
+
+// What a publisher keeps in the registry, and how many versions one module has.
+func (q *Queries) PublisherUse(ctx context.Context, arg PublisherUseParams) (PublisherUseRow, error) {
+	row := q.db.QueryRow(ctx, publisherUse, arg.OwnerID, arg.Module)
+	var i PublisherUseRow
+	err := row.Scan(&i.Modules, &i.Versions, &i.Bytes)
+	return i, err
+}
+
 const putDraft = `-- name: PutDraft :one
 INSERT INTO tenant.module_versions (module, version, source, manifest, findings)
 VALUES ($1, $2, $3, $4, $5)
