@@ -1,6 +1,7 @@
 package resilience
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -65,7 +66,10 @@ func TestThousandsOfTenantsStart(t *testing.T) {
 	_, err = conn.Exec(stack.Context(t), `
 		INSERT INTO tenant.activations (tenant_id, module, enabled) SELECT id, 'module' || n, true FROM tenant.tenants, generate_series(1, 6) AS n`)
 	require.NoError(t, err)
-	p, err := platform.Start(stack.Context(t), platform.Config{
+	// Seconds; more with the race detector beside other tests.
+	starting, cancel := context.WithTimeout(context.Background(), 3*stack.Timeout)
+	defer cancel()
+	p, err := platform.Start(starting, platform.Config{
 		HTTP: "127.0.0.1:0", NATS: "127.0.0.1:0", Ops: "127.0.0.1:0", Data: t.TempDir(), DatabaseURL: database,
 	})
 	require.NoError(t, err)

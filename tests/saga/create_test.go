@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -158,9 +159,13 @@ func (w wanted) isWhole(t *testing.T, s *stack.Stack) {
 
 	// The administrator comes in by the invitation, and may do everything.
 	password := rand.Text()
+	require.Eventually(t, func() bool {
+		return slices.ContainsFunc(s.Mails(t), func(m stack.Mail) bool { return m.To == w.email })
+	}, 3*time.Minute, 20*time.Millisecond, "an e-mail that a killed process had in work waits for its lease")
+	link := s.LinkToken(t, w.email)
 	eventually(t, func() error {
 		_, err := kit.Call(stack.Context(t), s.Core, contract.ConfirmPasswordReset,
-			&contract.ConfirmPasswordResetRequest{Token: s.LinkToken(t, w.email), NewPassword: password})
+			&contract.ConfirmPasswordResetRequest{Token: link, NewPassword: password})
 		return err
 	})
 	var in *contract.LoginResponse
