@@ -26,6 +26,7 @@ type Telemetry struct {
 	Tracer  trace.Tracer
 
 	operations *operationMetrics
+	consumers  *prometheus.CounterVec
 	shutdown   func(context.Context) error
 }
 
@@ -55,6 +56,10 @@ func NewTelemetry(ctx context.Context, cfg TelemetryConfig) (*Telemetry, error) 
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	t.operations = newOperationMetrics(t.Metrics)
+	t.consumers = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "buildify_consumer_failures_total", Help: "Failures to work off an event, which comes again, by durable consumer.",
+	}, []string{"consumer"})
+	t.Metrics.MustRegister(t.consumers)
 	options := []sdktrace.TracerProviderOption{
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(cfg.TraceSample))),
 		sdktrace.WithResource(resource.NewSchemaless(semconv.ServiceName(cfg.Process))),

@@ -69,9 +69,9 @@ func (s *Service) Start(ctx context.Context) (err error) {
 	}
 	s.relay = outbox.Start(s.deps.DB, js, Name, s.deps.Telemetry.Log, s.deps.Telemetry.Metrics)
 	a := &app.App{DB: s.deps.DB, Directory: s.directory, JetStream: js, Committed: s.relay.Notify}
-	s.tenants, err = events.Consume(ctx, js, events.ConsumeConfig{
+	s.tenants, err = kit.Consume(ctx, js, s.deps.Telemetry, events.ConsumeConfig{
 		Stream: events.EventsStream, Durable: Name + "_lifecycle", Subjects: []string{events.TenantErasing.Subject("*")},
-	}, a.EraseTenant, func(err error) { s.deps.Telemetry.Log.Warn("audit: a tenant is not erased yet", "error", err) })
+	}, a.EraseTenant)
 	if err != nil {
 		return err
 	}

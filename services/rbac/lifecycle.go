@@ -6,12 +6,13 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/buildify/core/pkg/events"
+	"github.com/buildify/core/pkg/kit"
 )
 
 // followTenants does this service's part in making and ending tenants
 // (docs/tenants.md), together with its other replicas.
 func (s *Service) followTenants(ctx context.Context, js jetstream.JetStream) (err error) {
-	s.tenants, err = events.Consume(ctx, js, events.ConsumeConfig{
+	s.tenants, err = kit.Consume(ctx, js, s.deps.Telemetry, events.ConsumeConfig{
 		Stream: events.EventsStream, Durable: Name + "_lifecycle",
 		Subjects: []string{
 			events.AdministratorReady.Subject("*"), events.TenantErasing.Subject("*"), events.GuestsErased.Subject("*"),
@@ -24,8 +25,6 @@ func (s *Service) followTenants(ctx context.Context, js jetstream.JetStream) (er
 			return s.app.EraseTenant(ctx, e)
 		}
 		return s.app.ForgetGuests(ctx, e)
-	}, func(err error) {
-		s.deps.Telemetry.Log.Warn("rbac: a step of a tenant's life is not done yet", "error", err)
 	})
 	return err
 }

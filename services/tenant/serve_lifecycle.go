@@ -49,9 +49,9 @@ func (s *Service) startLifecycle(ctx context.Context, js jetstream.JetStream) (e
 		default:
 		}
 	}
-	l.confirms, err = events.Consume(ctx, js, events.ConsumeConfig{
+	l.confirms, err = kit.Consume(ctx, js, s.deps.Telemetry, events.ConsumeConfig{
 		Stream: events.EventsStream, Durable: Name + "_lifecycle", Subjects: app.ConfirmedSubjects(),
-	}, s.app.Confirmed, func(err error) { log.Warn("tenant: a step of a tenant's life is not taken in yet", "error", err) })
+	}, s.app.Confirmed)
 	if err != nil {
 		return err
 	}

@@ -28,11 +28,9 @@ func (s *Service) handleOrg(client *kit.Client) error {
 
 // startOrg takes in who leaves a tenant.
 func (s *Service) startOrg(ctx context.Context, js jetstream.JetStream) (err error) {
-	s.heads, err = events.Consume(ctx, js, events.ConsumeConfig{
+	s.heads, err = kit.Consume(ctx, js, s.deps.Telemetry, events.ConsumeConfig{
 		Stream: events.EventsStream, Durable: Name + "_heads", Subjects: []string{events.UserChanged.Subject("*")},
-	}, s.app.MemberChanged, func(err error) {
-		s.deps.Telemetry.Log.Warn("tenant: that somebody left is not taken in yet", "error", err)
-	})
+	}, s.app.MemberChanged)
 	return err
 }
 

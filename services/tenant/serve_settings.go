@@ -27,10 +27,8 @@ func (s *Service) handleSettings() error {
 
 // startSettings takes in who is deleted.
 func (s *Service) startSettings(ctx context.Context, js jetstream.JetStream) (err error) {
-	s.forgotten, err = events.Consume(ctx, js, events.ConsumeConfig{
+	s.forgotten, err = kit.Consume(ctx, js, s.deps.Telemetry, events.ConsumeConfig{
 		Stream: events.EventsStream, Durable: Name + "_settings", Subjects: []string{events.UserChanged.Subject("*")},
-	}, s.settings.MemberChanged, func(err error) {
-		s.deps.Telemetry.Log.Warn("tenant: settings of somebody deleted are not erased yet", "error", err)
-	})
+	}, s.settings.MemberChanged)
 	return err
 }
