@@ -158,7 +158,7 @@ func (e *edit) free(ctx context.Context, module string) error {
 
 // What a publisher may keep.
 const (
-	maxModules  = 100
+	maxModules  = 1000
 	maxVersions = 500     // of a module
 	maxBundles  = 1 << 30 // bytes of files, each once
 )
