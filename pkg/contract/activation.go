@@ -87,9 +87,9 @@ type Dependency struct {
 }
 
 // ListInstalled lists a tenant's modules.
-var ListInstalled = Register[ListInstalledRequest, ListInstalledResponse](Spec{
+var ListInstalled = Register[ListInstalledRequest, ListInstalledResponse](AuditRead, Spec{
 	Name: "tenant.list_installed", Method: "GET", Path: "/api/v1/modules",
-	Access: User | Internal, Permission: "modules:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "modules:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Lists the modules that a tenant has installed.",
 })
@@ -105,17 +105,17 @@ type ListInstalledResponse struct {
 }
 
 // GetInstalled returns one.
-var GetInstalled = Register[ModuleRequest, InstalledModule](Spec{
+var GetInstalled = Register[ModuleRequest, InstalledModule](AuditRead, Spec{
 	Name: "tenant.get_installed", Method: "GET", Path: "/api/v1/modules/{module_name}",
-	Access: User | Internal, Permission: "modules:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "modules:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Returns a module that a tenant has installed.",
 })
 
 // PlanInstall shows what an installation or change of version would mean.
-var PlanInstall = Register[PlanInstallRequest, InstallPlan](Spec{
+var PlanInstall = Register[PlanInstallRequest, InstallPlan](AuditRead, Spec{
 	Name: "tenant.plan_install", Method: "POST", Path: "/api/v1/modules/{module_name}/plan",
-	Access: User | Internal, Permission: "modules:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "modules:read:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Says what installing a module, or changing its version, would mean: the consent screen.",
 })
@@ -128,9 +128,9 @@ type PlanInstallRequest struct {
 }
 
 // InstallModule activates a module in a tenant.
-var InstallModule = Register[InstallModuleRequest, InstalledModule](Spec{
+var InstallModule = Register[InstallModuleRequest, InstalledModule](AuditMutation, Spec{
 	Name: "tenant.install_module", Method: "POST", Path: "/api/v1/modules/{module_name}/install",
-	Access: User | Internal, Permission: "modules:install:tenant", Audit: AuditMutation, Timeout: 15 * time.Second,
+	Access: User | Internal, Permission: "modules:install:tenant", Timeout: 15 * time.Second,
 	Errors:  []Code{NotFound, Conflict, AlreadyExists},
 	Summary: "Installs a module with consent to what it asks for, grants its permissions to roles, and enables it.",
 })
@@ -160,25 +160,25 @@ type ChangeModule struct {
 }
 
 // EnableModule enables an installed module.
-var EnableModule = Register[ChangeModule, InstalledModule](Spec{
+var EnableModule = Register[ChangeModule, InstalledModule](AuditMutation, Spec{
 	Name: "tenant.enable_module", Method: "POST", Path: "/api/v1/modules/{module_name}/enable",
-	Access: User | Internal, Permission: "modules:install:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "modules:install:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Enables an installed module.",
 })
 
 // DisableModule disables one.
-var DisableModule = Register[ChangeModule, InstalledModule](Spec{
+var DisableModule = Register[ChangeModule, InstalledModule](AuditMutation, Spec{
 	Name: "tenant.disable_module", Method: "POST", Path: "/api/v1/modules/{module_name}/disable",
-	Access: User | Internal, Permission: "modules:install:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "modules:install:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Disables an installed module; its permissions are without effect until it is enabled again.",
 })
 
 // ChangeModuleVersion upgrades, downgrades, pins or follows.
-var ChangeModuleVersion = Register[ChangeModuleVersionRequest, InstalledModule](Spec{
+var ChangeModuleVersion = Register[ChangeModuleVersionRequest, InstalledModule](AuditMutation, Spec{
 	Name: "tenant.change_version", Method: "POST", Path: "/api/v1/modules/{module_name}/version",
-	Access: User | Internal, Permission: "modules:install:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "modules:install:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Changes the version of an installed module, up or down, and whether it is pinned or follows a range.",
 })
@@ -193,9 +193,9 @@ type ChangeModuleVersionRequest struct {
 }
 
 // ConsentModule changes what a tenant consents to.
-var ConsentModule = Register[ConsentModuleRequest, InstalledModule](Spec{
+var ConsentModule = Register[ConsentModuleRequest, InstalledModule](AuditMutation, Spec{
 	Name: "tenant.consent", Method: "PUT", Path: "/api/v1/modules/{module_name}/consent",
-	Access: User | Internal, Permission: "modules:install:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "modules:install:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Says which scopes of an installed module the tenant consents to; others are without effect at once.",
 })
@@ -209,9 +209,9 @@ type ConsentModuleRequest struct {
 }
 
 // UninstallModule removes a module from a tenant.
-var UninstallModule = Register[UninstallModuleRequest, Empty](Spec{
+var UninstallModule = Register[UninstallModuleRequest, Empty](AuditMutation, Spec{
 	Name: "tenant.uninstall_module", Method: "DELETE", Path: "/api/v1/modules/{module_name}",
-	Access: User | Internal, Permission: "modules:install:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "modules:install:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Uninstalls a module. Its settings are kept, and it is told to keep its data, unless asked otherwise.",
 })
@@ -238,9 +238,9 @@ type Hook struct {
 }
 
 // ListHooks returns what the calling module has not acknowledged.
-var ListHooks = Register[ListHooksRequest, ListHooksResponse](Spec{
+var ListHooks = Register[ListHooksRequest, ListHooksResponse](AuditRead, Spec{
 	Name: "tenant.hooks", Method: "GET", Path: "/api/v1/core/hooks",
-	Access: Module, Audit: AuditRead,
+	Access:  Module,
 	Summary: "Lists the life cycle hooks that the module has not acknowledged, in their order.",
 })
 
@@ -258,9 +258,9 @@ type ListHooksResponse struct {
 }
 
 // AcknowledgeHook says that the module did its part.
-var AcknowledgeHook = Register[AcknowledgeHookRequest, Empty](Spec{
+var AcknowledgeHook = Register[AcknowledgeHookRequest, Empty](AuditMutation, Spec{
 	Name: "tenant.acknowledge_hook", Method: "POST", Path: "/api/v1/core/hooks/{hook_id}/acknowledge",
-	Access: Module, Audit: AuditMutation,
+	Access:  Module,
 	Errors:  []Code{NotFound},
 	Summary: "Acknowledges a life cycle hook, or reports that it failed and is to be told again.",
 })

@@ -6,9 +6,9 @@ import (
 )
 
 // LogAudit records what a user did in a module.
-var LogAudit = Register[LogAuditRequest, LogAuditResponse](Spec{
+var LogAudit = Register[LogAuditRequest, LogAuditResponse](AuditMutation, Spec{
 	Name: "audit.log", Method: "POST", Path: "/api/v1/core/audit/log",
-	Access: Module | Internal, Audit: AuditMutation,
+	Access:  Module | Internal,
 	Errors:  []Code{NotFound},
 	Summary: "Records an audit event; answers once the event is durable.",
 })
@@ -31,9 +31,9 @@ type LogAuditResponse struct {
 }
 
 // ListAudit reads a tenant's audit trail, newest first.
-var ListAudit = Register[ListAuditRequest, ListAuditResponse](Spec{
+var ListAudit = Register[ListAuditRequest, ListAuditResponse](AuditRead, Spec{
 	Name: "audit.list", Method: "GET", Path: "/api/v1/audit/events",
-	Access: User, Permission: "audit:events:read", Audit: AuditRead,
+	Access: User, Permission: "audit:events:read",
 	Errors:  []Code{Unauthenticated, PermissionDenied},
 	Summary: "Lists the audit events of the caller's tenant, newest first: what modules logged, and every domain event of the core.",
 })

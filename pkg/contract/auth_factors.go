@@ -6,9 +6,9 @@ import (
 )
 
 // CompleteLogin meets a login's challenge.
-var CompleteLogin = Register[CompleteLoginRequest, LoginResponse](Spec{
+var CompleteLogin = Register[CompleteLoginRequest, LoginResponse](AuditLogin, Spec{
 	Name: "auth.complete_login", Method: "POST", Path: "/api/v1/auth/login/complete",
-	Access: Anonymous, Audit: AuditLogin, Timeout: 10 * time.Second,
+	Access: Anonymous, Timeout: 10 * time.Second,
 	Errors:  []Code{Unauthenticated, RateLimited},
 	Summary: "Meets a login's challenge by a code, a passkey or a new password: answers tokens, or the next challenge.",
 })
@@ -24,9 +24,9 @@ type CompleteLoginRequest struct {
 }
 
 // BeginPasskeyLogin starts a login by passkey alone.
-var BeginPasskeyLogin = Register[BeginPasskeyLoginRequest, LoginResponse](Spec{
+var BeginPasskeyLogin = Register[BeginPasskeyLoginRequest, LoginResponse](AuditRead, Spec{
 	Name: "auth.begin_passkey_login", Method: "POST", Path: "/api/v1/auth/login/passkey",
-	Access: Anonymous, Audit: AuditRead,
+	Access:  Anonymous,
 	Errors:  []Code{RateLimited},
 	Summary: "Starts a login by passkey alone: answers a challenge for auth.complete_login.",
 })
@@ -41,17 +41,17 @@ type TOTPSecret struct {
 }
 
 // BeginTOTP starts enrolling an authenticator app.
-var BeginTOTP = Register[FactorProofRequest, TOTPSecret](Spec{
+var BeginTOTP = Register[FactorProofRequest, TOTPSecret](AuditMutation, Spec{
 	Name: "auth.begin_totp", Method: "POST", Path: "/api/v1/auth/totp/begin",
-	Access: Self, Audit: AuditMutation, Timeout: 10 * time.Second,
+	Access: Self, Timeout: 10 * time.Second,
 	Errors:  []Code{PermissionDenied, Conflict, RateLimited},
 	Summary: "Starts enrolling an authenticator app; auth.confirm_totp completes it.",
 })
 
 // ConfirmTOTP completes enrolling an authenticator app.
-var ConfirmTOTP = Register[TOTPCodeRequest, RecoveryCodes](Spec{
+var ConfirmTOTP = Register[TOTPCodeRequest, RecoveryCodes](AuditMutation, Spec{
 	Name: "auth.confirm_totp", Method: "POST", Path: "/api/v1/auth/totp/confirm",
-	Access: Self, Audit: AuditMutation,
+	Access:  Self,
 	Errors:  []Code{Conflict, RateLimited},
 	Summary: "Completes enrolling an authenticator app by its first code, and answers recovery codes, shown this once.",
 })
@@ -67,9 +67,9 @@ type RecoveryCodes struct {
 }
 
 // DisableTOTP removes the authenticator app.
-var DisableTOTP = Register[FactorProofRequest, Empty](Spec{
+var DisableTOTP = Register[FactorProofRequest, Empty](AuditMutation, Spec{
 	Name: "auth.disable_totp", Method: "POST", Path: "/api/v1/auth/totp/disable",
-	Access: Self, Audit: AuditMutation, Timeout: 10 * time.Second,
+	Access: Self, Timeout: 10 * time.Second,
 	Errors:  []Code{PermissionDenied, NotFound, Conflict, RateLimited},
 	Summary: "Removes the caller's authenticator app and recovery codes, unless the tenant requires a second factor and there is no other.",
 })
@@ -81,17 +81,17 @@ type FactorProofRequest struct {
 }
 
 // NewRecoveryCodes replaces the recovery codes.
-var NewRecoveryCodes = Register[FactorProofRequest, RecoveryCodes](Spec{
+var NewRecoveryCodes = Register[FactorProofRequest, RecoveryCodes](AuditMutation, Spec{
 	Name: "auth.new_recovery_codes", Method: "POST", Path: "/api/v1/auth/recovery-codes",
-	Access: Self, Audit: AuditMutation, Timeout: 10 * time.Second,
+	Access: Self, Timeout: 10 * time.Second,
 	Errors:  []Code{PermissionDenied, NotFound, RateLimited},
 	Summary: "Replaces the caller's recovery codes; the old ones end.",
 })
 
 // Factors lists how the caller may prove who they are.
-var Factors = Register[FactorsRequest, FactorsResponse](Spec{
+var Factors = Register[FactorsRequest, FactorsResponse](AuditRead, Spec{
 	Name: "auth.factors", Method: "GET", Path: "/api/v1/auth/factors",
-	Access: Self, Audit: AuditRead,
+	Access:  Self,
 	Summary: "Tells which second factors the caller has, and whether the tenant requires one.",
 })
 
@@ -115,9 +115,9 @@ type Passkey struct {
 }
 
 // BeginPasskey starts registering a passkey.
-var BeginPasskey = Register[FactorProofRequest, BeginPasskeyResponse](Spec{
+var BeginPasskey = Register[FactorProofRequest, BeginPasskeyResponse](AuditMutation, Spec{
 	Name: "auth.begin_passkey", Method: "POST", Path: "/api/v1/auth/passkeys/begin",
-	Access: Self, Audit: AuditMutation, Timeout: 10 * time.Second,
+	Access: Self, Timeout: 10 * time.Second,
 	Errors:  []Code{PermissionDenied, Conflict, RateLimited},
 	Summary: "Starts registering a passkey; auth.finish_passkey completes it.",
 })
@@ -129,9 +129,9 @@ type BeginPasskeyResponse struct {
 }
 
 // FinishPasskey completes registering a passkey.
-var FinishPasskey = Register[FinishPasskeyRequest, Passkey](Spec{
+var FinishPasskey = Register[FinishPasskeyRequest, Passkey](AuditMutation, Spec{
 	Name: "auth.finish_passkey", Method: "POST", Path: "/api/v1/auth/passkeys",
-	Access: Self, Audit: AuditMutation,
+	Access:  Self,
 	Errors:  []Code{Conflict},
 	Summary: "Completes registering a passkey by the browser's answer.",
 })
@@ -144,9 +144,9 @@ type FinishPasskeyRequest struct {
 }
 
 // ListPasskeys lists the caller's passkeys.
-var ListPasskeys = Register[ListPasskeysRequest, ListPasskeysResponse](Spec{
+var ListPasskeys = Register[ListPasskeysRequest, ListPasskeysResponse](AuditRead, Spec{
 	Name: "auth.list_passkeys", Method: "GET", Path: "/api/v1/auth/passkeys",
-	Access: Self, Audit: AuditRead,
+	Access:  Self,
 	Summary: "Lists the caller's passkeys.",
 })
 
@@ -159,9 +159,9 @@ type ListPasskeysResponse struct {
 }
 
 // DeletePasskey removes one of the caller's passkeys.
-var DeletePasskey = Register[DeletePasskeyRequest, Empty](Spec{
+var DeletePasskey = Register[DeletePasskeyRequest, Empty](AuditMutation, Spec{
 	Name: "auth.delete_passkey", Method: "DELETE", Path: "/api/v1/auth/passkeys/{passkey_id}",
-	Access: Self, Audit: AuditMutation,
+	Access:  Self,
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Removes one of the caller's passkeys, unless the tenant requires a second factor and there is no other.",
 })
@@ -178,9 +178,9 @@ type SignInPolicy struct {
 }
 
 // GetSignInPolicy returns the policy of the caller's tenant.
-var GetSignInPolicy = Register[GetSignInPolicyRequest, SignInPolicy](Spec{
+var GetSignInPolicy = Register[GetSignInPolicyRequest, SignInPolicy](AuditRead, Spec{
 	Name: "auth.sign_in_policy", Method: "GET", Path: "/api/v1/auth/sign-in-policy",
-	Access: Self, Audit: AuditRead,
+	Access:  Self,
 	Summary: "Returns the sign-in policy of the tenant that the caller acts in.",
 })
 
@@ -188,9 +188,9 @@ var GetSignInPolicy = Register[GetSignInPolicyRequest, SignInPolicy](Spec{
 type GetSignInPolicyRequest struct{}
 
 // SetSignInPolicy changes a tenant's sign-in policy.
-var SetSignInPolicy = Register[SetSignInPolicyRequest, SignInPolicy](Spec{
+var SetSignInPolicy = Register[SetSignInPolicyRequest, SignInPolicy](AuditMutation, Spec{
 	Name: "auth.set_sign_in_policy", Method: "PUT", Path: "/api/v1/auth/sign-in-policy",
-	Access: User | Internal, Permission: "policies:update:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "policies:update:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Sets a tenant's sign-in policy; it holds for logins and verifications from now on.",
 })

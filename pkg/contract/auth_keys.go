@@ -3,9 +3,9 @@ package contract
 import "time"
 
 // CreateKey issues an API key to a module.
-var CreateKey = Register[CreateKeyRequest, CreateKeyResponse](Spec{
+var CreateKey = Register[CreateKeyRequest, CreateKeyResponse](AuditMutation, Spec{
 	Name: "auth.create_key", Method: "POST", Path: "/api/v1/auth/keys",
-	Access: User | Internal, Permission: "keys:create:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "keys:create:tenant",
 	Errors:  []Code{NotFound, PermissionDenied},
 	Summary: "Issues an API key to a module and returns it; it is shown this once.",
 })
@@ -54,17 +54,17 @@ type KeyRequest struct {
 }
 
 // GetKey returns a key without its secret.
-var GetKey = Register[KeyRequest, Key](Spec{
+var GetKey = Register[KeyRequest, Key](AuditRead, Spec{
 	Name: "auth.get_key", Method: "GET", Path: "/api/v1/auth/keys/{key_id}",
-	Access: User | Internal, Permission: "keys:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "keys:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Returns an API key without its secret.",
 })
 
 // ListKeys lists keys without their secrets.
-var ListKeys = Register[ListKeysRequest, ListKeysResponse](Spec{
+var ListKeys = Register[ListKeysRequest, ListKeysResponse](AuditRead, Spec{
 	Name: "auth.list_keys", Method: "GET", Path: "/api/v1/auth/keys",
-	Access: User | Internal, Permission: "keys:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "keys:read:tenant",
 	Summary: "Lists API keys without their secrets, newest first.",
 })
 
@@ -83,9 +83,9 @@ type ListKeysResponse struct {
 }
 
 // RotateKey replaces a key by a new one with the same rights.
-var RotateKey = Register[RotateKeyRequest, CreateKeyResponse](Spec{
+var RotateKey = Register[RotateKeyRequest, CreateKeyResponse](AuditMutation, Spec{
 	Name: "auth.rotate_key", Method: "POST", Path: "/api/v1/auth/keys/{key_id}/rotate",
-	Access: User | Internal, Permission: "keys:update:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "keys:update:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Issues a new API key in place of another, which stays valid for the chosen overlap.",
 })
@@ -98,17 +98,17 @@ type RotateKeyRequest struct {
 }
 
 // RevokeKey ends an API key at once.
-var RevokeKey = Register[KeyRequest, Empty](Spec{
+var RevokeKey = Register[KeyRequest, Empty](AuditMutation, Spec{
 	Name: "auth.revoke_key", Method: "DELETE", Path: "/api/v1/auth/keys/{key_id}",
-	Access: User | Internal, Permission: "keys:delete:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "keys:delete:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Revokes an API key; its open connections are closed.",
 })
 
 // ReportLeak revokes a key that the caller proves to hold.
-var ReportLeak = Register[ReportLeakRequest, Empty](Spec{
+var ReportLeak = Register[ReportLeakRequest, Empty](AuditMutation, Spec{
 	Name: "auth.report_leak", Method: "POST", Path: "/api/v1/auth/keys/report-leak",
-	Access: Anonymous, Audit: AuditMutation,
+	Access:  Anonymous,
 	Errors:  []Code{RateLimited},
 	Summary: "Revokes a leaked API key that the caller shows; the answer does not tell whether it was valid.",
 })
@@ -120,8 +120,8 @@ type ReportLeakRequest struct {
 }
 
 // VerifyKey tells the bridge which module an API key belongs to.
-var VerifyKey = Register[VerifyKeyRequest, VerifyKeyResponse](Spec{
-	Name: "auth.verify_key", Access: Internal, Audit: AuditRead,
+var VerifyKey = Register[VerifyKeyRequest, VerifyKeyResponse](AuditRead, Spec{
+	Name: "auth.verify_key", Access: Internal,
 	Errors:  []Code{Unauthenticated},
 	Summary: "Verifies an API key and returns the module and its grants.",
 })
@@ -144,8 +144,8 @@ type VerifyKeyResponse struct {
 }
 
 // KeyInfo tells what of a key never changes.
-var KeyInfo = Register[KeyInfoRequest, KeyInfoResponse](Spec{
-	Name: "auth.key_info", Access: Internal, Audit: AuditRead,
+var KeyInfo = Register[KeyInfoRequest, KeyInfoResponse](AuditRead, Spec{
+	Name: "auth.key_info", Access: Internal,
 	Errors:  []Code{NotFound},
 	Summary: "Returns what of an API key never changes: its module and the tenants it is restricted to.",
 })

@@ -3,9 +3,9 @@ package contract
 import "time"
 
 // CreateUser adds a person to a tenant.
-var CreateUser = Register[CreateUserRequest, UserDetail](Spec{
+var CreateUser = Register[CreateUserRequest, UserDetail](AuditMutation, Spec{
 	Name: "auth.create_user", Method: "POST", Path: "/api/v1/users",
-	Access: User | Internal, Permission: "users:create:tenant", Audit: AuditMutation, Timeout: 10 * time.Second,
+	Access: User | Internal, Permission: "users:create:tenant", Timeout: 10 * time.Second,
 	Errors:  []Code{AlreadyExists, NotFound, RateLimited},
 	Summary: "Creates a user: with a password, or else with an invitation by e-mail to set one.",
 })
@@ -47,17 +47,17 @@ type UserRequest struct {
 }
 
 // GetUser returns a person of the tenant.
-var GetUser = Register[UserRequest, UserDetail](Spec{
+var GetUser = Register[UserRequest, UserDetail](AuditRead, Spec{
 	Name: "auth.get_user", Method: "GET", Path: "/api/v1/users/{user_id}",
-	Access: User | Internal, Permission: "users:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "users:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Returns a user; a deleted one as its tombstone.",
 })
 
 // ListUsers searches the people of a tenant.
-var ListUsers = Register[ListUsersRequest, ListUsersResponse](Spec{
+var ListUsers = Register[ListUsersRequest, ListUsersResponse](AuditRead, Spec{
 	Name: "auth.list_users", Method: "GET", Path: "/api/v1/users",
-	Access: User | Internal, Permission: "users:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "users:read:tenant",
 	Summary: "Lists and searches the users of a tenant.",
 })
 
@@ -78,9 +78,9 @@ type ListUsersResponse struct {
 }
 
 // UpdateUser changes a person's account.
-var UpdateUser = Register[UpdateUserRequest, UserDetail](Spec{
+var UpdateUser = Register[UpdateUserRequest, UserDetail](AuditMutation, Spec{
 	Name: "auth.update_user", Method: "PATCH", Path: "/api/v1/users/{user_id}",
-	Access: User | Internal, Permission: "users:update:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "users:update:tenant",
 	Errors:  []Code{NotFound, AlreadyExists, Conflict},
 	Summary: "Changes a user's e-mail address, username or name, or asks for a new password at the next login.",
 })
@@ -97,9 +97,9 @@ type UpdateUserRequest struct {
 }
 
 func userVerb(name, verb, permission, summary string, errors ...Code) Operation[UserRequest, UserDetail] {
-	return Register[UserRequest, UserDetail](Spec{
+	return Register[UserRequest, UserDetail](AuditMutation, Spec{
 		Name: name, Method: "POST", Path: "/api/v1/users/{user_id}/" + verb,
-		Access: User | Internal, Permission: permission, Audit: AuditMutation,
+		Access: User | Internal, Permission: permission,
 		Errors: append([]Code{NotFound}, errors...), Summary: summary,
 	})
 }
@@ -123,9 +123,9 @@ var (
 )
 
 // DeleteUser removes a person; their tokens stop working at once.
-var DeleteUser = Register[UserRequest, Empty](Spec{
+var DeleteUser = Register[UserRequest, Empty](AuditMutation, Spec{
 	Name: "auth.delete_user", Method: "DELETE", Path: "/api/v1/users/{user_id}",
-	Access: User | Internal, Permission: "users:delete:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "users:delete:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Deletes a user; a tombstone keeps the audit trail readable.",
 })
@@ -137,25 +137,25 @@ type MembershipRequest struct {
 }
 
 // AddMembership makes a person a member of a further tenant.
-var AddMembership = Register[MembershipRequest, UserDetail](Spec{
+var AddMembership = Register[MembershipRequest, UserDetail](AuditMutation, Spec{
 	Name: "auth.add_membership", Method: "PUT", Path: "/api/v1/users/{user_id}/tenants/{tenant_id}",
-	Access: User | Internal, Permission: "users:assign:platform", Audit: AuditMutation,
+	Access: User | Internal, Permission: "users:assign:platform",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Makes a user a member of a further tenant; for platform administrators.",
 })
 
 // RemoveMembership ends a person's membership of a further tenant.
-var RemoveMembership = Register[MembershipRequest, UserDetail](Spec{
+var RemoveMembership = Register[MembershipRequest, UserDetail](AuditMutation, Spec{
 	Name: "auth.remove_membership", Method: "DELETE", Path: "/api/v1/users/{user_id}/tenants/{tenant_id}",
-	Access: User | Internal, Permission: "users:assign:platform", Audit: AuditMutation,
+	Access: User | Internal, Permission: "users:assign:platform",
 	Errors:  []Code{NotFound},
 	Summary: "Ends a user's membership of a further tenant; for platform administrators.",
 })
 
 // ChangePassword changes the caller's own password.
-var ChangePassword = Register[ChangePasswordRequest, Empty](Spec{
+var ChangePassword = Register[ChangePasswordRequest, Empty](AuditMutation, Spec{
 	Name: "auth.change_password", Method: "POST", Path: "/api/v1/auth/change-password",
-	Access: Self, Audit: AuditMutation, Timeout: 10 * time.Second,
+	Access: Self, Timeout: 10 * time.Second,
 	Errors:  []Code{PermissionDenied, RateLimited},
 	Summary: "Changes the caller's own password and ends all their other sessions.",
 })
@@ -167,9 +167,9 @@ type ChangePasswordRequest struct {
 }
 
 // RequestPasswordReset sends a person the link to set a new password.
-var RequestPasswordReset = Register[RequestPasswordResetRequest, Empty](Spec{
+var RequestPasswordReset = Register[RequestPasswordResetRequest, Empty](AuditLogin, Spec{
 	Name: "auth.request_password_reset", Method: "POST", Path: "/api/v1/auth/password-reset/request",
-	Access: Anonymous, Audit: AuditLogin,
+	Access:  Anonymous,
 	Errors:  []Code{RateLimited},
 	Summary: "Sends the link to set a new password, if there is such an account; the answer does not tell.",
 })
@@ -180,9 +180,9 @@ type RequestPasswordResetRequest struct {
 }
 
 // ConfirmPasswordReset sets a new password by a link from an e-mail.
-var ConfirmPasswordReset = Register[ConfirmPasswordResetRequest, Empty](Spec{
+var ConfirmPasswordReset = Register[ConfirmPasswordResetRequest, Empty](AuditLogin, Spec{
 	Name: "auth.confirm_password_reset", Method: "POST", Path: "/api/v1/auth/password-reset/confirm",
-	Access: Anonymous, Audit: AuditLogin, Timeout: 10 * time.Second,
+	Access: Anonymous, Timeout: 10 * time.Second,
 	Errors:  []Code{Unauthenticated, RateLimited},
 	Summary: "Sets a password by the token of an invitation or reset link, and ends all sessions.",
 })
@@ -202,9 +202,9 @@ type PasswordPolicy struct {
 }
 
 // GetPasswordPolicy returns the policy that the caller's passwords must meet.
-var GetPasswordPolicy = Register[GetPasswordPolicyRequest, PasswordPolicy](Spec{
+var GetPasswordPolicy = Register[GetPasswordPolicyRequest, PasswordPolicy](AuditRead, Spec{
 	Name: "auth.password_policy", Method: "GET", Path: "/api/v1/auth/password-policy",
-	Access: Self, Audit: AuditRead,
+	Access:  Self,
 	Summary: "Returns the password policy of the tenant that the caller acts in.",
 })
 
@@ -212,9 +212,9 @@ var GetPasswordPolicy = Register[GetPasswordPolicyRequest, PasswordPolicy](Spec{
 type GetPasswordPolicyRequest struct{}
 
 // SetPasswordPolicy changes a tenant's policy.
-var SetPasswordPolicy = Register[SetPasswordPolicyRequest, PasswordPolicy](Spec{
+var SetPasswordPolicy = Register[SetPasswordPolicyRequest, PasswordPolicy](AuditMutation, Spec{
 	Name: "auth.set_password_policy", Method: "PUT", Path: "/api/v1/auth/password-policy",
-	Access: User | Internal, Permission: "policies:update:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "policies:update:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Sets a tenant's password policy; it holds for passwords set from now on.",
 })

@@ -7,9 +7,9 @@ import (
 
 // Login turns a person's e-mail address and password into tokens, or into a
 // challenge when more is asked of them.
-var Login = Register[LoginRequest, LoginResponse](Spec{
+var Login = Register[LoginRequest, LoginResponse](AuditLogin, Spec{
 	Name: "auth.login", Method: "POST", Path: "/api/v1/auth/login",
-	Access: Anonymous, Audit: AuditLogin, Timeout: 10 * time.Second,
+	Access: Anonymous, Timeout: 10 * time.Second,
 	Errors:  []Code{Unauthenticated, RateLimited},
 	Summary: "Logs a person in: answers tokens, or a challenge that auth.complete_login meets.",
 })
@@ -54,9 +54,9 @@ type UserInfo struct {
 }
 
 // Refresh exchanges a refresh token for new tokens.
-var Refresh = Register[RefreshRequest, LoginResponse](Spec{
+var Refresh = Register[RefreshRequest, LoginResponse](AuditLogin, Spec{
 	Name: "auth.refresh", Method: "POST", Path: "/api/v1/auth/refresh",
-	Access: Anonymous, Audit: AuditLogin,
+	Access:  Anonymous,
 	Errors:  []Code{Unauthenticated, RateLimited},
 	Summary: "Exchanges a refresh token for a new access token and the next refresh token; a spent one used again ends the session.",
 })
@@ -67,9 +67,9 @@ type RefreshRequest struct {
 }
 
 // Logout ends the caller's session.
-var Logout = Register[LogoutRequest, Empty](Spec{
+var Logout = Register[LogoutRequest, Empty](AuditMutation, Spec{
 	Name: "auth.logout", Method: "POST", Path: "/api/v1/auth/logout",
-	Access: Self, Audit: AuditMutation,
+	Access:  Self,
 	Summary: "Ends the caller's session: its access and refresh tokens stop working at once.",
 })
 
@@ -80,9 +80,9 @@ type LogoutRequest struct{}
 type Empty struct{}
 
 // Me returns the caller's own account.
-var Me = Register[MeRequest, MeResponse](Spec{
+var Me = Register[MeRequest, MeResponse](AuditRead, Spec{
 	Name: "auth.me", Method: "GET", Path: "/api/v1/auth/me",
-	Access: Self, Audit: AuditRead,
+	Access:  Self,
 	Summary: "Returns the caller's own account and the tenant the token acts in.",
 })
 
@@ -98,9 +98,9 @@ type MeResponse struct {
 }
 
 // UpdateMe changes the caller's own profile.
-var UpdateMe = Register[UpdateMeRequest, MeResponse](Spec{
+var UpdateMe = Register[UpdateMeRequest, MeResponse](AuditMutation, Spec{
 	Name: "auth.update_me", Method: "PUT", Path: "/api/v1/auth/me",
-	Access: Self, Audit: AuditMutation,
+	Access:  Self,
 	Errors:  []Code{Conflict},
 	Summary: "Changes the caller's own username and name.",
 })
@@ -114,9 +114,9 @@ type UpdateMeRequest struct {
 }
 
 // ListSessions lists the caller's sessions.
-var ListSessions = Register[ListSessionsRequest, ListSessionsResponse](Spec{
+var ListSessions = Register[ListSessionsRequest, ListSessionsResponse](AuditRead, Spec{
 	Name: "auth.list_sessions", Method: "GET", Path: "/api/v1/auth/sessions",
-	Access: Self, Audit: AuditRead,
+	Access:  Self,
 	Summary: "Lists the caller's open sessions, last used first.",
 })
 
@@ -141,9 +141,9 @@ type Session struct {
 }
 
 // EndSession ends one of the caller's sessions.
-var EndSession = Register[EndSessionRequest, Empty](Spec{
+var EndSession = Register[EndSessionRequest, Empty](AuditMutation, Spec{
 	Name: "auth.end_session", Method: "DELETE", Path: "/api/v1/auth/sessions/{session_id}",
-	Access: Self, Audit: AuditMutation,
+	Access:  Self,
 	Errors:  []Code{NotFound},
 	Summary: "Ends one of the caller's sessions.",
 })
@@ -154,9 +154,9 @@ type EndSessionRequest struct {
 }
 
 // EndOtherSessions ends all sessions of the caller but this one.
-var EndOtherSessions = Register[EndOtherSessionsRequest, EndedSessions](Spec{
+var EndOtherSessions = Register[EndOtherSessionsRequest, EndedSessions](AuditMutation, Spec{
 	Name: "auth.end_other_sessions", Method: "DELETE", Path: "/api/v1/auth/sessions",
-	Access: Self, Audit: AuditMutation,
+	Access:  Self,
 	Summary: "Ends all of the caller's sessions but the one of this request.",
 })
 
@@ -169,9 +169,9 @@ type EndedSessions struct {
 }
 
 // SwitchTenant gives the caller a token for another tenant.
-var SwitchTenant = Register[SwitchTenantRequest, AccessTokenResponse](Spec{
+var SwitchTenant = Register[SwitchTenantRequest, AccessTokenResponse](AuditMutation, Spec{
 	Name: "auth.switch_tenant", Method: "POST", Path: "/api/v1/auth/switch-tenant",
-	Access: Self, Audit: AuditMutation,
+	Access:  Self,
 	Errors:  []Code{NotFound, PermissionDenied},
 	Summary: "Answers an access token for another tenant that the caller belongs to; later refreshes of the session stay in it. A tenant that requires a second factor wants a session that began with one.",
 })
@@ -191,9 +191,9 @@ type AccessTokenResponse struct {
 }
 
 // MyTenants lists the tenants that the caller may act in.
-var MyTenants = Register[MyTenantsRequest, MyTenantsResponse](Spec{
+var MyTenants = Register[MyTenantsRequest, MyTenantsResponse](AuditRead, Spec{
 	Name: "auth.my_tenants", Method: "GET", Path: "/api/v1/auth/tenants",
-	Access: Self, Audit: AuditRead,
+	Access:  Self,
 	Summary: "Lists the active tenants that the caller belongs to.",
 })
 

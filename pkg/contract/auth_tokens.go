@@ -3,9 +3,9 @@ package contract
 import "time"
 
 // VerifyToken checks a person's token on behalf of a module.
-var VerifyToken = Register[VerifyRequest, VerifyResponse](Spec{
+var VerifyToken = Register[VerifyRequest, VerifyResponse](AuditDecision, Spec{
 	Name: "auth.verify", Method: "POST", Path: "/api/v1/core/auth/verify",
-	Access: Module | Internal, Audit: AuditDecision,
+	Access:  Module | Internal,
 	Errors:  []Code{Unauthenticated, NotFound},
 	Summary: "Verifies a user's access token, or a token made for the calling module, and returns the user.",
 })
@@ -24,9 +24,9 @@ type VerifyResponse struct {
 }
 
 // ModuleToken exchanges a person's session for a token for one module.
-var ModuleToken = Register[ModuleTokenRequest, AccessTokenResponse](Spec{
+var ModuleToken = Register[ModuleTokenRequest, AccessTokenResponse](AuditRead, Spec{
 	Name: "auth.module_token", Method: "POST", Path: "/api/v1/auth/module-token",
-	Access: Self, Audit: AuditRead,
+	Access:  Self,
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Answers a 5-minute token that only the named module can use, with the caller's permissions in that module as its scope.",
 })
@@ -37,9 +37,9 @@ type ModuleTokenRequest struct {
 }
 
 // JWKS publishes the keys that verify access tokens (RFC 7517).
-var JWKS = Register[JWKSRequest, JWKSResponse](Spec{
+var JWKS = Register[JWKSRequest, JWKSResponse](AuditRead, Spec{
 	Name: "auth.jwks", Method: "GET", Path: "/.well-known/jwks.json",
-	Access: Anonymous | Internal, Audit: AuditRead,
+	Access:  Anonymous | Internal,
 	Summary: "Returns the public keys that verify access tokens, as a JWK set.",
 })
 
@@ -62,9 +62,9 @@ type JWK struct {
 }
 
 // Discovery tells where tokens come from and how to verify them.
-var Discovery = Register[DiscoveryRequest, DiscoveryResponse](Spec{
+var Discovery = Register[DiscoveryRequest, DiscoveryResponse](AuditRead, Spec{
 	Name: "auth.discovery", Method: "GET", Path: "/.well-known/openid-configuration",
-	Access: Anonymous | Internal, Audit: AuditRead,
+	Access:  Anonymous | Internal,
 	Summary: "Returns a discovery document in the style of OpenID Connect.",
 })
 
@@ -89,9 +89,9 @@ type DiscoveryResponse struct {
 }
 
 // RotateSigningKey makes a new signing key at once.
-var RotateSigningKey = Register[RotateSigningKeyRequest, RotateSigningKeyResponse](Spec{
+var RotateSigningKey = Register[RotateSigningKeyRequest, RotateSigningKeyResponse](AuditMutation, Spec{
 	Name: "auth.rotate_signing_key", Method: "POST", Path: "/api/v1/auth/signing-keys/rotate",
-	Access: User | Internal, Permission: "signing-keys:rotate:platform", Audit: AuditMutation,
+	Access: User | Internal, Permission: "signing-keys:rotate:platform",
 	Summary: "Makes a new signing key; tokens of the old one stay valid until they expire, unless it is compromised.",
 })
 
@@ -106,8 +106,8 @@ type RotateSigningKeyResponse struct {
 }
 
 // ListMembers pages through who belongs to which tenants, for projections.
-var ListMembers = Register[SnapshotRequest, ListMembersResponse](Spec{
-	Name: "auth.list_members", Access: Internal, Audit: AuditRead,
+var ListMembers = Register[SnapshotRequest, ListMembersResponse](AuditRead, Spec{
+	Name: "auth.list_members", Access: Internal,
 	Summary: "Lists every user's id, tenants and revision, deleted ones included.",
 })
 
@@ -139,8 +139,8 @@ type Member struct {
 
 // ListRevocations pages through the ended sessions whose access tokens have
 // not all expired yet, for projections.
-var ListRevocations = Register[SnapshotRequest, ListRevocationsResponse](Spec{
-	Name: "auth.list_revocations", Access: Internal, Audit: AuditRead,
+var ListRevocations = Register[SnapshotRequest, ListRevocationsResponse](AuditRead, Spec{
+	Name: "auth.list_revocations", Access: Internal,
 	Summary: "Lists ended sessions whose access tokens may not have expired yet.",
 })
 
@@ -159,8 +159,8 @@ type Revocation struct {
 
 // CheckSession tells a verifier that lost touch with the events whether a
 // session is still open.
-var CheckSession = Register[CheckSessionRequest, Empty](Spec{
-	Name: "auth.check_session", Access: Internal, Audit: AuditRead, Timeout: 2 * time.Second,
+var CheckSession = Register[CheckSessionRequest, Empty](AuditRead, Spec{
+	Name: "auth.check_session", Access: Internal, Timeout: 2 * time.Second,
 	Errors:  []Code{Unauthenticated},
 	Summary: "Tells that a session is open, and its person and the token's tenant are active; unauthenticated otherwise.",
 })

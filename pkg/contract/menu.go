@@ -29,9 +29,9 @@ type MenuItem struct {
 }
 
 // GetMenu returns the caller's menu in the tenant that their token acts in.
-var GetMenu = Register[GetMenuRequest, Menu](Spec{
+var GetMenu = Register[GetMenuRequest, Menu](AuditRead, Spec{
 	Name: "tenant.menu", Method: "GET", Path: "/api/v1/menu",
-	Access: Self, Audit: AuditRead,
+	Access:  Self,
 	Summary: "Returns the caller's menu: the platform's items and those of the tenant's modules that the caller may see.",
 })
 
@@ -62,9 +62,9 @@ type MenuOverrides struct {
 }
 
 // GetMenuOverrides returns what a tenant changes of the menu.
-var GetMenuOverrides = Register[MenuOverridesRequest, MenuOverrides](Spec{
+var GetMenuOverrides = Register[MenuOverridesRequest, MenuOverrides](AuditRead, Spec{
 	Name: "tenant.get_menu_overrides", Method: "GET", Path: "/api/v1/menu/overrides",
-	Access: User | Internal, Permission: "menu:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "menu:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Returns what a tenant changes of the menu.",
 })
@@ -75,9 +75,9 @@ type MenuOverridesRequest struct {
 }
 
 // PutMenuOverrides replaces what a tenant changes of the menu.
-var PutMenuOverrides = Register[PutMenuOverridesRequest, MenuOverrides](Spec{
+var PutMenuOverrides = Register[PutMenuOverridesRequest, MenuOverrides](AuditMutation, Spec{
 	Name: "tenant.put_menu_overrides", Method: "PUT", Path: "/api/v1/menu/overrides",
-	Access: User | Internal, Permission: "menu:update:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "menu:update:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Hides, renames, reorders and moves items of a tenant's menu; an empty list takes all of that back.",
 })

@@ -2,9 +2,9 @@ package contract
 
 // ModuleNews tells a module of what it would have to ask for again and again:
 // that its settings changed, and that there is a life cycle hook.
-var ModuleNews = RegisterStream[ModuleNewsMessage](Spec{
+var ModuleNews = RegisterStream[ModuleNewsMessage](AuditRead, Spec{
 	Name: "tenant.news", Method: "GET", Path: "/api/v1/core/news",
-	Access: Module, Audit: AuditRead,
+	Access:  Module,
 	Summary: "Streams what happens to a module in its tenants: changes of its settings, and life cycle hooks.",
 })
 

@@ -36,7 +36,8 @@ const (
 // Has reports whether a includes all of b.
 func (a Access) Has(b Access) bool { return a&b == b }
 
-// AuditLevel says what trace a call leaves in the audit trail.
+// AuditLevel says what trace a call leaves in the audit trail. Every call
+// leaves a call record at least.
 type AuditLevel uint8
 
 const (
@@ -62,7 +63,9 @@ type Spec struct {
 	Access       Access
 	// Permission is what a calling user must hold; required with User.
 	Permission string
-	Audit      AuditLevel
+	// Audit is filled in by Register, which asks for it: what has no level does
+	// not compile.
+	Audit AuditLevel
 	// Errors lists the codes the operation itself answers with, beyond those
 	// every operation may (invalid_argument, unavailable, …).
 	Errors []Code
@@ -101,7 +104,8 @@ var (
 // Register adds an operation to the table. It is called while the package
 // initialises and panics on a mistake in the table: a duplicate name or route,
 // a route without a method, a user operation without a permission.
-func Register[Req, Resp any](spec Spec) Operation[Req, Resp] {
+func Register[Req, Resp any](level AuditLevel, spec Spec) Operation[Req, Resp] {
+	spec.Audit = level
 	spec.Request, spec.Response = reflect.TypeFor[Req](), reflect.TypeFor[Resp]()
 	if spec.Timeout == 0 {
 		spec.Timeout = DefaultTimeout
@@ -156,7 +160,8 @@ func (s *Spec) checkPath() error {
 // RegisterStream adds a stream to the table: what a caller reads message by
 // message, over HTTP as server-sent events whose data is the JSON of Message.
 // It may be granted to an API key like an operation.
-func RegisterStream[Message any](spec Spec) Stream[Message] {
+func RegisterStream[Message any](level AuditLevel, spec Spec) Stream[Message] {
+	spec.Audit = level
 	spec.Response = reflect.TypeFor[Message]()
 	if err := spec.check(); err != nil {
 		panic(err)

@@ -169,7 +169,7 @@ func TestRegisterPanicsOnEachMistake(t *testing.T) {
 			}()
 			spoiled := good
 			spoil(&spoiled)
-			Register[Empty, Empty](spoiled)
+			Register[Empty, Empty](spoiled.Audit, spoiled)
 		}()
 	}
 	if len(Operations()) != before {

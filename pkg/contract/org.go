@@ -40,9 +40,9 @@ type UnitRequest struct {
 }
 
 // GetOrgTree returns a tenant's org tree.
-var GetOrgTree = Register[OrgTreeRequest, OrgTree](Spec{
+var GetOrgTree = Register[OrgTreeRequest, OrgTree](AuditRead, Spec{
 	Name: "tenant.org_tree", Method: "GET", Path: "/api/v1/org",
-	Access: User | Internal, Permission: "org:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "org:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Returns the tree of companies, branches and departments, or what is below one unit.",
 })
@@ -76,9 +76,9 @@ type OrgNode struct {
 }
 
 // SearchUnits lists units.
-var SearchUnits = Register[SearchUnitsRequest, ListUnitsResponse](Spec{
+var SearchUnits = Register[SearchUnitsRequest, ListUnitsResponse](AuditRead, Spec{
 	Name: "tenant.search_units", Method: "GET", Path: "/api/v1/org/units",
-	Access: User | Internal, Permission: "org:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "org:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Lists and searches companies, branches and departments.",
 })
@@ -101,9 +101,9 @@ type ListUnitsResponse struct {
 }
 
 // MyUnits tells people where they have something to do.
-var MyUnits = Register[MyUnitsRequest, ListUnitsResponse](Spec{
+var MyUnits = Register[MyUnitsRequest, ListUnitsResponse](AuditRead, Spec{
 	Name: "tenant.my_units", Method: "GET", Path: "/api/v1/org/mine",
-	Access: Self, Audit: AuditRead,
+	Access:  Self,
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Lists the companies, branches and departments in which the caller holds a permission, or anything at all.",
 })
@@ -120,9 +120,9 @@ type MyUnitsRequest struct {
 }
 
 // GetUnit returns a unit.
-var GetUnit = Register[UnitRequest, UnitDetail](Spec{
+var GetUnit = Register[UnitRequest, UnitDetail](AuditRead, Spec{
 	Name: "tenant.get_unit", Method: "GET", Path: "/api/v1/org/units/{unit_id}",
-	Access: User | Internal, Permission: "org:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "org:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Returns a company, branch or department, a deleted one too, with its place in the tree.",
 })
@@ -144,9 +144,9 @@ type UnitName struct {
 }
 
 // CreateUnit adds a unit.
-var CreateUnit = Register[CreateUnitRequest, OrgUnit](Spec{
+var CreateUnit = Register[CreateUnitRequest, OrgUnit](AuditMutation, Spec{
 	Name: "tenant.create_unit", Method: "POST", Path: "/api/v1/org/units",
-	Access: User | Internal, Permission: "org:create:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "org:create:tenant",
 	Errors:  []Code{NotFound, AlreadyExists, Conflict},
 	Summary: "Creates a company, a branch in a company, or a department in any unit.",
 })
@@ -162,9 +162,9 @@ type CreateUnitRequest struct {
 }
 
 // UpdateUnit changes a unit.
-var UpdateUnit = Register[UpdateUnitRequest, OrgUnit](Spec{
+var UpdateUnit = Register[UpdateUnitRequest, OrgUnit](AuditMutation, Spec{
 	Name: "tenant.update_unit", Method: "PATCH", Path: "/api/v1/org/units/{unit_id}",
-	Access: User | Internal, Permission: "org:update:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "org:update:tenant",
 	Errors:  []Code{NotFound, AlreadyExists, Conflict},
 	Summary: "Changes a unit's name, code or head; what is absent stays.",
 })
@@ -180,9 +180,9 @@ type UpdateUnitRequest struct {
 }
 
 // MoveUnit puts a unit, with what is below it, elsewhere in the tree.
-var MoveUnit = Register[MoveUnitRequest, OrgUnit](Spec{
+var MoveUnit = Register[MoveUnitRequest, OrgUnit](AuditMutation, Spec{
 	Name: "tenant.move_unit", Method: "POST", Path: "/api/v1/org/units/{unit_id}/move",
-	Access: User | Internal, Permission: "org:update:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "org:update:tenant",
 	Errors:  []Code{NotFound, AlreadyExists, Conflict},
 	Summary: "Moves a branch to another company, or a department to any unit that is not below it, with all below.",
 })
@@ -196,9 +196,9 @@ type MoveUnitRequest struct {
 }
 
 // DeleteUnit removes a unit; it may be restored.
-var DeleteUnit = Register[DeleteUnitRequest, UnitRemoval](Spec{
+var DeleteUnit = Register[DeleteUnitRequest, UnitRemoval](AuditMutation, Spec{
 	Name: "tenant.delete_unit", Method: "DELETE", Path: "/api/v1/org/units/{unit_id}",
-	Access: User | Internal, Permission: "org:delete:tenant", Audit: AuditMutation, Timeout: 15 * time.Second,
+	Access: User | Internal, Permission: "org:delete:tenant", Timeout: 15 * time.Second,
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Deletes a unit, with with_below all below it too, or with dry_run names what would go; role bindings to it are without effect until it is restored.",
 })
@@ -221,9 +221,9 @@ type UnitRemoval struct {
 }
 
 // RestoreUnit takes a deletion back.
-var RestoreUnit = Register[RestoreUnitRequest, OrgUnit](Spec{
+var RestoreUnit = Register[RestoreUnitRequest, OrgUnit](AuditMutation, Spec{
 	Name: "tenant.restore_unit", Method: "POST", Path: "/api/v1/org/units/{unit_id}/restore",
-	Access: User | Internal, Permission: "org:delete:tenant", Audit: AuditMutation, Timeout: 15 * time.Second,
+	Access: User | Internal, Permission: "org:delete:tenant", Timeout: 15 * time.Second,
 	Errors:  []Code{NotFound, AlreadyExists, Conflict},
 	Summary: "Restores a deleted unit, with with_below what was deleted with it too; the unit it is in must be there.",
 })
@@ -237,16 +237,16 @@ type RestoreUnitRequest struct {
 }
 
 // ListUnits pages through the org trees of all tenants, for projections.
-var ListUnits = Register[SnapshotRequest, ListUnitsResponse](Spec{
-	Name: "tenant.list_units", Access: Internal, Audit: AuditRead,
+var ListUnits = Register[SnapshotRequest, ListUnitsResponse](AuditRead, Spec{
+	Name: "tenant.list_units", Access: Internal,
 	Summary: "Lists the units of every tenant's org tree, removed ones too.",
 })
 
 // MayMoveUnit tells service tenant whether a person may put a unit elsewhere:
 // with the place goes what role bindings give there, and nobody gives what they
 // do not hold.
-var MayMoveUnit = Register[MayMoveUnitRequest, Empty](Spec{
-	Name: "rbac.may_move_unit", Access: Internal, Audit: AuditDecision,
+var MayMoveUnit = Register[MayMoveUnitRequest, Empty](AuditDecision, Spec{
+	Name: "rbac.may_move_unit", Access: Internal,
 	Errors:  []Code{PermissionDenied},
 	Summary: "Answers permission_denied when a move would give people something in the unit that the mover does not hold there.",
 })

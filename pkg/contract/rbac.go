@@ -18,9 +18,9 @@ import (
 //     or later; conflict when it is not reached in time.
 
 // CheckPermission decides whether a user holds a permission.
-var CheckPermission = Register[CheckRequest, CheckResponse](Spec{
+var CheckPermission = Register[CheckRequest, CheckResponse](AuditDecision, Spec{
 	Name: "rbac.check", Method: "POST", Path: "/api/v1/core/rbac/check",
-	Access: Module | Internal, Audit: AuditDecision,
+	Access:  Module | Internal,
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Checks whether a user holds a permission.",
 })
@@ -45,9 +45,9 @@ type CheckResponse struct {
 }
 
 // CheckPermissions decides up to 1,000 questions at one revision.
-var CheckPermissions = Register[CheckBatchRequest, CheckBatchResponse](Spec{
+var CheckPermissions = Register[CheckBatchRequest, CheckBatchResponse](AuditDecision, Spec{
 	Name: "rbac.check_batch", Method: "POST", Path: "/api/v1/core/rbac/check-batch",
-	Access: Module | Internal, Audit: AuditDecision,
+	Access:  Module | Internal,
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Decides up to 1,000 checks of one tenant at one revision.",
 })
@@ -84,9 +84,9 @@ type CheckBatchResponse struct {
 }
 
 // ListPermissions returns what a user holds.
-var ListPermissions = Register[PermissionsRequest, PermissionsResponse](Spec{
+var ListPermissions = Register[PermissionsRequest, PermissionsResponse](AuditDecision, Spec{
 	Name: "rbac.permissions", Method: "GET", Path: "/api/v1/core/rbac/users/{user_id}/permissions",
-	Access: Module | Internal, Audit: AuditDecision,
+	Access:  Module | Internal,
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Lists the permissions that a user holds.",
 })
@@ -113,9 +113,9 @@ type PermissionsResponse struct {
 }
 
 // WhoCan lists who holds a permission.
-var WhoCan = Register[WhoCanRequest, WhoCanResponse](Spec{
+var WhoCan = Register[WhoCanRequest, WhoCanResponse](AuditDecision, Spec{
 	Name: "rbac.who_can", Method: "GET", Path: "/api/v1/core/rbac/who-can",
-	Access: Module | User | Internal, Permission: "bindings:read:tenant", Audit: AuditDecision,
+	Access: Module | User | Internal, Permission: "bindings:read:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Lists the users who hold a permission, a module those of its own permissions only.",
 })
@@ -143,9 +143,9 @@ type WhoCanResponse struct {
 }
 
 // Explain says why a user may or may not.
-var Explain = Register[ExplainRequest, Explanation](Spec{
+var Explain = Register[ExplainRequest, Explanation](AuditDecision, Spec{
 	Name: "rbac.explain", Method: "POST", Path: "/api/v1/rbac/explain",
-	Access: User | Internal, Permission: "bindings:read:tenant", Audit: AuditDecision,
+	Access: User | Internal, Permission: "bindings:read:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Explains a decision: the ordered trace, the binding that decided, and what would change it.",
 })
@@ -200,9 +200,9 @@ type NearMiss struct {
 }
 
 // Simulate answers a question under changes that are not made.
-var Simulate = Register[SimulateRequest, SimulateResponse](Spec{
+var Simulate = Register[SimulateRequest, SimulateResponse](AuditDecision, Spec{
 	Name: "rbac.simulate", Method: "POST", Path: "/api/v1/rbac/simulate",
-	Access: User | Internal, Permission: "bindings:read:tenant", Audit: AuditDecision,
+	Access: User | Internal, Permission: "bindings:read:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Answers a check as it would be under proposed changes, without making them.",
 })
@@ -240,9 +240,9 @@ type SimulateResponse struct {
 }
 
 // EffectivePermissions lists what a user holds and where from.
-var EffectivePermissions = Register[EffectiveRequest, EffectiveResponse](Spec{
+var EffectivePermissions = Register[EffectiveRequest, EffectiveResponse](AuditRead, Spec{
 	Name: "rbac.effective", Method: "GET", Path: "/api/v1/rbac/users/{user_id}/permissions",
-	Access: User | Internal, Permission: "bindings:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "bindings:read:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Lists the permissions that a user holds anywhere in the tenant, each with where it comes from.",
 })

@@ -40,17 +40,17 @@ type BindingRequest struct {
 }
 
 // GetBinding returns a binding.
-var GetBinding = Register[BindingRequest, Binding](Spec{
+var GetBinding = Register[BindingRequest, Binding](AuditRead, Spec{
 	Name: "rbac.get_binding", Method: "GET", Path: "/api/v1/rbac/bindings/{binding_id}",
-	Access: User | Internal, Permission: "bindings:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "bindings:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Returns a role binding.",
 })
 
 // ListBindings searches the bindings of a tenant.
-var ListBindings = Register[ListBindingsRequest, ListBindingsResponse](Spec{
+var ListBindings = Register[ListBindingsRequest, ListBindingsResponse](AuditRead, Spec{
 	Name: "rbac.list_bindings", Method: "GET", Path: "/api/v1/rbac/bindings",
-	Access: User | Internal, Permission: "bindings:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "bindings:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Lists the role bindings of a tenant.",
 })
@@ -76,9 +76,9 @@ type ListBindingsResponse struct {
 }
 
 // CreateBinding grants a role. Nobody grants what they do not hold.
-var CreateBinding = Register[CreateBindingRequest, Binding](Spec{
+var CreateBinding = Register[CreateBindingRequest, Binding](AuditMutation, Spec{
 	Name: "rbac.create_binding", Method: "POST", Path: "/api/v1/rbac/bindings",
-	Access: User | Internal, Permission: "bindings:create:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "bindings:create:tenant",
 	Errors:  []Code{NotFound, AlreadyExists},
 	Summary: "Binds a user or group to a role.",
 })
@@ -98,9 +98,9 @@ type CreateBindingRequest struct {
 }
 
 // UpdateBinding changes when a binding ends.
-var UpdateBinding = Register[UpdateBindingRequest, Binding](Spec{
+var UpdateBinding = Register[UpdateBindingRequest, Binding](AuditMutation, Spec{
 	Name: "rbac.update_binding", Method: "PATCH", Path: "/api/v1/rbac/bindings/{binding_id}",
-	Access: User | Internal, Permission: "bindings:create:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "bindings:create:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Changes when a role binding expires.",
 })
@@ -114,9 +114,9 @@ type UpdateBindingRequest struct {
 }
 
 // DeleteBinding revokes a binding.
-var DeleteBinding = Register[DeleteBindingRequest, RevisionResponse](Spec{
+var DeleteBinding = Register[DeleteBindingRequest, RevisionResponse](AuditMutation, Spec{
 	Name: "rbac.delete_binding", Method: "DELETE", Path: "/api/v1/rbac/bindings/{binding_id}",
-	Access: User | Internal, Permission: "bindings:delete:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "bindings:delete:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Revokes a role binding.",
 })
@@ -129,9 +129,9 @@ type DeleteBindingRequest struct {
 }
 
 // ChangeBindings grants and revokes many at once.
-var ChangeBindings = Register[ChangeBindingsRequest, ChangeBindingsResponse](Spec{
+var ChangeBindings = Register[ChangeBindingsRequest, ChangeBindingsResponse](AuditMutation, Spec{
 	Name: "rbac.change_bindings", Method: "POST", Path: "/api/v1/rbac/bindings/changes",
-	Access: User | Internal, Permission: "bindings:create:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "bindings:create:tenant",
 	Errors:  []Code{NotFound, AlreadyExists, Conflict},
 	Summary: "Revokes and grants up to 1,000 role bindings in one transaction, all or nothing.",
 })
@@ -159,8 +159,8 @@ type RevisionResponse struct {
 
 // MayAdminister tells service auth whether a person may change another's
 // account: whoever can take over an account has what it holds.
-var MayAdminister = Register[MayAdministerRequest, Empty](Spec{
-	Name: "rbac.may_administer", Access: Internal, Audit: AuditDecision,
+var MayAdminister = Register[MayAdministerRequest, Empty](AuditDecision, Spec{
+	Name: "rbac.may_administer", Access: Internal,
 	Errors:  []Code{PermissionDenied, Conflict},
 	Summary: "Answers permission_denied when the account holds what its administrator does not, and conflict when the tenant would lose its last administrator.",
 })

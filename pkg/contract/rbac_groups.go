@@ -21,17 +21,17 @@ type GroupRequest struct {
 }
 
 // GetGroup returns a group.
-var GetGroup = Register[GroupRequest, Group](Spec{
+var GetGroup = Register[GroupRequest, Group](AuditRead, Spec{
 	Name: "rbac.get_group", Method: "GET", Path: "/api/v1/rbac/groups/{group_id}",
-	Access: User | Internal, Permission: "groups:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "groups:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Returns a group.",
 })
 
 // ListGroups searches the groups of a tenant.
-var ListGroups = Register[ListGroupsRequest, ListGroupsResponse](Spec{
+var ListGroups = Register[ListGroupsRequest, ListGroupsResponse](AuditRead, Spec{
 	Name: "rbac.list_groups", Method: "GET", Path: "/api/v1/rbac/groups",
-	Access: User | Internal, Permission: "groups:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "groups:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Lists and searches the groups of a tenant.",
 })
@@ -52,9 +52,9 @@ type ListGroupsResponse struct {
 }
 
 // CreateGroup adds a group.
-var CreateGroup = Register[CreateGroupRequest, Group](Spec{
+var CreateGroup = Register[CreateGroupRequest, Group](AuditMutation, Spec{
 	Name: "rbac.create_group", Method: "POST", Path: "/api/v1/rbac/groups",
-	Access: User | Internal, Permission: "groups:create:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "groups:create:tenant",
 	Errors:  []Code{AlreadyExists, NotFound},
 	Summary: "Creates a group.",
 })
@@ -68,9 +68,9 @@ type CreateGroupRequest struct {
 }
 
 // UpdateGroup changes what a group is called.
-var UpdateGroup = Register[UpdateGroupRequest, Group](Spec{
+var UpdateGroup = Register[UpdateGroupRequest, Group](AuditMutation, Spec{
 	Name: "rbac.update_group", Method: "PATCH", Path: "/api/v1/rbac/groups/{group_id}",
-	Access: User | Internal, Permission: "groups:update:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "groups:update:tenant",
 	Errors:  []Code{NotFound, AlreadyExists, Conflict},
 	Summary: "Changes a group's name, title or description; what is absent stays.",
 })
@@ -86,9 +86,9 @@ type UpdateGroupRequest struct {
 }
 
 // DeleteGroup removes a group with its bindings.
-var DeleteGroup = Register[DeleteGroupRequest, Removal](Spec{
+var DeleteGroup = Register[DeleteGroupRequest, Removal](AuditMutation, Spec{
 	Name: "rbac.delete_group", Method: "DELETE", Path: "/api/v1/rbac/groups/{group_id}",
-	Access: User | Internal, Permission: "groups:delete:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "groups:delete:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Deletes a group with its bindings, or with dry_run names what that would take away.",
 })
@@ -102,9 +102,9 @@ type DeleteGroupRequest struct {
 }
 
 // ListGroupMembers pages through a group's users.
-var ListGroupMembers = Register[ListGroupMembersRequest, ListGroupMembersResponse](Spec{
+var ListGroupMembers = Register[ListGroupMembersRequest, ListGroupMembersResponse](AuditRead, Spec{
 	Name: "rbac.list_group_members", Method: "GET", Path: "/api/v1/rbac/groups/{group_id}/members",
-	Access: User | Internal, Permission: "groups:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "groups:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Lists the users of a group.",
 })
@@ -124,9 +124,9 @@ type ListGroupMembersResponse struct {
 }
 
 // ChangeGroupMembers adds users to a group and takes others out.
-var ChangeGroupMembers = Register[ChangeGroupMembersRequest, Group](Spec{
+var ChangeGroupMembers = Register[ChangeGroupMembersRequest, Group](AuditMutation, Spec{
 	Name: "rbac.change_group_members", Method: "POST", Path: "/api/v1/rbac/groups/{group_id}/members",
-	Access: User | Internal, Permission: "groups:update:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "groups:update:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Adds users to a group and takes others out, all or nothing.",
 })

@@ -12,9 +12,9 @@ type Permission struct {
 }
 
 // ListCatalogue searches the permissions that can be granted.
-var ListCatalogue = Register[ListCatalogueRequest, ListCatalogueResponse](Spec{
+var ListCatalogue = Register[ListCatalogueRequest, ListCatalogueResponse](AuditRead, Spec{
 	Name: "rbac.list_permissions", Method: "GET", Path: "/api/v1/rbac/permissions",
-	Access: User | Internal, Permission: "roles:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "roles:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Lists and searches the permissions that the platform and its modules declare.",
 })
@@ -35,9 +35,9 @@ type ListCatalogueResponse struct {
 }
 
 // GroupedCatalogue is the catalogue for people who pick from it.
-var GroupedCatalogue = Register[GroupedCatalogueRequest, GroupedCatalogueResponse](Spec{
+var GroupedCatalogue = Register[GroupedCatalogueRequest, GroupedCatalogueResponse](AuditRead, Spec{
 	Name: "rbac.grouped_permissions", Method: "GET", Path: "/api/v1/rbac/permissions/grouped",
-	Access: User | Internal, Permission: "roles:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "roles:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Lists the declared permissions by module and category.",
 })
@@ -66,9 +66,9 @@ type CatalogueCategory struct {
 }
 
 // DeclarePermissions replaces what a module declares, as its manifest says.
-var DeclarePermissions = Register[DeclarePermissionsRequest, DeclarePermissionsResponse](Spec{
+var DeclarePermissions = Register[DeclarePermissionsRequest, DeclarePermissionsResponse](AuditMutation, Spec{
 	Name: "rbac.declare_permissions", Method: "PUT", Path: "/api/v1/rbac/modules/{module_name}/permissions",
-	Access: User | Internal, Permission: "permissions:declare:platform", Audit: AuditMutation,
+	Access: User | Internal, Permission: "permissions:declare:platform",
 	Summary: "Declares the permissions of a module, in place of those it declared before.",
 })
 

@@ -89,9 +89,9 @@ type PolicyBinding struct {
 
 // PolicySnapshot pages through the policies of the tenants that the calling
 // module sees, cut down to what concerns the module's own permissions.
-var PolicySnapshot = Register[PolicySnapshotRequest, PolicySnapshotResponse](Spec{
+var PolicySnapshot = Register[PolicySnapshotRequest, PolicySnapshotResponse](AuditRead, Spec{
 	Name: "rbac.snapshot", Method: "GET", Path: "/api/v1/core/rbac/snapshot",
-	Access: Module, Audit: AuditRead,
+	Access:  Module,
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Pages through the policies that decide about a module's permissions, for local decisions.",
 })
@@ -127,9 +127,9 @@ type PolicyPart struct {
 }
 
 // PolicyFeed tells a module of changes to the policies that it sees.
-var PolicyFeed = RegisterStream[PolicyFeedMessage](Spec{
+var PolicyFeed = RegisterStream[PolicyFeedMessage](AuditRead, Spec{
 	Name: "rbac.feed", Method: "GET", Path: "/api/v1/core/rbac/feed",
-	Access: Module, Audit: AuditRead,
+	Access:  Module,
 	Summary: "Streams changes of the policies that a module sees, for local decisions.",
 })
 

@@ -23,17 +23,17 @@ type RoleRequest struct {
 }
 
 // GetRole returns a role.
-var GetRole = Register[RoleRequest, Role](Spec{
+var GetRole = Register[RoleRequest, Role](AuditRead, Spec{
 	Name: "rbac.get_role", Method: "GET", Path: "/api/v1/rbac/roles/{role_id}",
-	Access: User | Internal, Permission: "roles:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "roles:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Returns a role.",
 })
 
 // ListRoles searches the roles of a tenant, the platform's among them.
-var ListRoles = Register[ListRolesRequest, ListRolesResponse](Spec{
+var ListRoles = Register[ListRolesRequest, ListRolesResponse](AuditRead, Spec{
 	Name: "rbac.list_roles", Method: "GET", Path: "/api/v1/rbac/roles",
-	Access: User | Internal, Permission: "roles:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "roles:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Lists and searches the roles of a tenant and of the platform.",
 })
@@ -55,9 +55,9 @@ type ListRolesResponse struct {
 }
 
 // CreateRole adds a role. Nobody grants what they do not hold.
-var CreateRole = Register[CreateRoleRequest, Role](Spec{
+var CreateRole = Register[CreateRoleRequest, Role](AuditMutation, Spec{
 	Name: "rbac.create_role", Method: "POST", Path: "/api/v1/rbac/roles",
-	Access: User | Internal, Permission: "roles:create:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "roles:create:tenant",
 	Errors:  []Code{AlreadyExists, NotFound},
 	Summary: "Creates a role of a tenant, or, by platform administrators, of the platform.",
 })
@@ -73,9 +73,9 @@ type CreateRoleRequest struct {
 }
 
 // UpdateRole changes a role.
-var UpdateRole = Register[UpdateRoleRequest, Role](Spec{
+var UpdateRole = Register[UpdateRoleRequest, Role](AuditMutation, Spec{
 	Name: "rbac.update_role", Method: "PATCH", Path: "/api/v1/rbac/roles/{role_id}",
-	Access: User | Internal, Permission: "roles:update:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "roles:update:tenant",
 	Errors:  []Code{NotFound, AlreadyExists, Conflict},
 	Summary: "Changes a role; what is absent stays.",
 })
@@ -92,9 +92,9 @@ type UpdateRoleRequest struct {
 }
 
 // DeleteRole removes a role and its bindings.
-var DeleteRole = Register[DeleteRoleRequest, Removal](Spec{
+var DeleteRole = Register[DeleteRoleRequest, Removal](AuditMutation, Spec{
 	Name: "rbac.delete_role", Method: "DELETE", Path: "/api/v1/rbac/roles/{role_id}",
-	Access: User | Internal, Permission: "roles:delete:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "roles:delete:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Deletes a role with its bindings, or with dry_run names what that would take away.",
 })
@@ -124,9 +124,9 @@ type Loss struct {
 }
 
 // CloneRole copies a role into a new one of the tenant.
-var CloneRole = Register[CloneRoleRequest, Role](Spec{
+var CloneRole = Register[CloneRoleRequest, Role](AuditMutation, Spec{
 	Name: "rbac.clone_role", Method: "POST", Path: "/api/v1/rbac/roles/{role_id}/clone",
-	Access: User | Internal, Permission: "roles:create:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "roles:create:tenant",
 	Errors:  []Code{NotFound, AlreadyExists},
 	Summary: "Creates a role of the tenant with the permissions of another role.",
 })
@@ -140,9 +140,9 @@ type CloneRoleRequest struct {
 }
 
 // CompareRoles shows how two roles differ.
-var CompareRoles = Register[CompareRolesRequest, RoleComparison](Spec{
+var CompareRoles = Register[CompareRolesRequest, RoleComparison](AuditRead, Spec{
 	Name: "rbac.compare_roles", Method: "GET", Path: "/api/v1/rbac/roles/{role_id}/compare/{other_id}",
-	Access: User | Internal, Permission: "roles:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "roles:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Compares two roles, by their codes and by the declared permissions that those stand for.",
 })
@@ -169,9 +169,9 @@ type Comparison struct {
 }
 
 // RoleMatrix shows which role grants which permission.
-var RoleMatrix = Register[RoleMatrixRequest, RoleMatrixResponse](Spec{
+var RoleMatrix = Register[RoleMatrixRequest, RoleMatrixResponse](AuditRead, Spec{
 	Name: "rbac.matrix", Method: "GET", Path: "/api/v1/rbac/matrix",
-	Access: User | Internal, Permission: "roles:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "roles:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Shows which role grants which declared permission.",
 })

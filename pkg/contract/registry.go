@@ -85,9 +85,9 @@ type VersionRequest struct {
 }
 
 // PutVersion makes a draft, or replaces one that was not approved.
-var PutVersion = Register[PutVersionRequest, ModuleVersion](Spec{
+var PutVersion = Register[PutVersionRequest, ModuleVersion](AuditMutation, Spec{
 	Name: "tenant.put_version", Method: "PUT", Path: "/api/v1/registry/modules/{module_name}/versions/{version}",
-	Access: User | Internal, Permission: "modules:submit:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "modules:submit:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Creates a draft of a module version from its manifest, or replaces one. The first makes the module, owned by the tenant.",
 })
@@ -102,9 +102,9 @@ type PutVersionRequest struct {
 }
 
 // PutAsset stores a part of a file of a bundle, by the digest of the whole file.
-var PutAsset = Register[PutAssetRequest, Asset](Spec{
+var PutAsset = Register[PutAssetRequest, Asset](AuditMutation, Spec{
 	Name: "tenant.put_asset", Method: "PUT", Path: "/api/v1/registry/assets/{digest}",
-	Access: User | Internal, Permission: "modules:submit:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "modules:submit:tenant",
 	Errors:  []Code{Conflict, NotFound},
 	Summary: "Uploads a file of a bundle, in parts of up to 512 KiB; the digest is checked when the last has come.",
 })
@@ -126,9 +126,9 @@ type Asset struct {
 }
 
 // SubmitVersion runs the checks and asks for a review.
-var SubmitVersion = Register[ChangeVersionRequest, ModuleVersion](Spec{
+var SubmitVersion = Register[ChangeVersionRequest, ModuleVersion](AuditMutation, Spec{
 	Name: "tenant.submit_version", Method: "POST", Path: "/api/v1/registry/modules/{module_name}/versions/{version}/submit",
-	Access: User | Internal, Permission: "modules:submit:tenant", Audit: AuditMutation, Timeout: 15 * time.Second,
+	Access: User | Internal, Permission: "modules:submit:tenant", Timeout: 15 * time.Second,
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Checks a draft and submits it for review; with findings that are errors it stays a draft.",
 })
@@ -143,9 +143,9 @@ type ChangeVersionRequest struct {
 }
 
 // ReviewVersion approves or rejects what was submitted.
-var ReviewVersion = Register[ReviewVersionRequest, ModuleVersion](Spec{
+var ReviewVersion = Register[ReviewVersionRequest, ModuleVersion](AuditMutation, Spec{
 	Name: "tenant.review_version", Method: "POST", Path: "/api/v1/registry/modules/{module_name}/versions/{version}/review",
-	Access: User | Internal, Permission: "modules:review:platform", Audit: AuditMutation,
+	Access: User | Internal, Permission: "modules:review:platform",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Approves or rejects a submitted version, with findings.",
 })
@@ -161,9 +161,9 @@ type ReviewVersionRequest struct {
 }
 
 // PublishVersion makes an approved version available.
-var PublishVersion = Register[PublishVersionRequest, ModuleVersion](Spec{
+var PublishVersion = Register[PublishVersionRequest, ModuleVersion](AuditMutation, Spec{
 	Name: "tenant.publish_version", Method: "POST", Path: "/api/v1/registry/modules/{module_name}/versions/{version}/publish",
-	Access: User | Internal, Permission: "modules:submit:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "modules:submit:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Publishes an approved version, or changes the rollout of a published one.",
 })
@@ -178,25 +178,25 @@ type PublishVersionRequest struct {
 }
 
 // DeprecateVersion says that a published version should not be installed anew.
-var DeprecateVersion = Register[ChangeVersionRequest, ModuleVersion](Spec{
+var DeprecateVersion = Register[ChangeVersionRequest, ModuleVersion](AuditMutation, Spec{
 	Name: "tenant.deprecate_version", Method: "POST", Path: "/api/v1/registry/modules/{module_name}/versions/{version}/deprecate",
-	Access: User | Internal, Permission: "modules:submit:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "modules:submit:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Deprecates a published version: who has it keeps it, nobody installs it anew.",
 })
 
 // DeleteVersion removes a version that was never approved.
-var DeleteVersion = Register[VersionRequest, Empty](Spec{
+var DeleteVersion = Register[VersionRequest, Empty](AuditMutation, Spec{
 	Name: "tenant.delete_version", Method: "DELETE", Path: "/api/v1/registry/modules/{module_name}/versions/{version}",
-	Access: User | Internal, Permission: "modules:submit:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "modules:submit:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Deletes a version that is a draft, submitted or rejected.",
 })
 
 // SuspendVersion is the kill switch of one version.
-var SuspendVersion = Register[SuspendVersionRequest, ModuleVersion](Spec{
+var SuspendVersion = Register[SuspendVersionRequest, ModuleVersion](AuditMutation, Spec{
 	Name: "tenant.suspend_version", Method: "POST", Path: "/api/v1/registry/modules/{module_name}/versions/{version}/suspend",
-	Access: User | Internal, Permission: "modules:suspend:platform", Audit: AuditMutation,
+	Access: User | Internal, Permission: "modules:suspend:platform",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Suspends a version at once in every tenant that runs it, or ends that.",
 })
@@ -209,9 +209,9 @@ type SuspendVersionRequest struct {
 }
 
 // SuspendModule is the kill switch of a whole module.
-var SuspendModule = Register[SuspendModuleRequest, RegisteredModule](Spec{
+var SuspendModule = Register[SuspendModuleRequest, RegisteredModule](AuditMutation, Spec{
 	Name: "tenant.suspend_module", Method: "POST", Path: "/api/v1/registry/modules/{module_name}/suspend",
-	Access: User | Internal, Permission: "modules:suspend:platform", Audit: AuditMutation,
+	Access: User | Internal, Permission: "modules:suspend:platform",
 	Errors:  []Code{NotFound},
 	Summary: "Suspends a module at once everywhere, its API keys and bus connections included, or ends that.",
 })
@@ -223,9 +223,9 @@ type SuspendModuleRequest struct {
 }
 
 // SetVisibility says which tenants may install a module.
-var SetVisibility = Register[SetVisibilityRequest, RegisteredModule](Spec{
+var SetVisibility = Register[SetVisibilityRequest, RegisteredModule](AuditMutation, Spec{
 	Name: "tenant.set_visibility", Method: "PUT", Path: "/api/v1/registry/modules/{module_name}/visibility",
-	Access: User | Internal, Permission: "modules:submit:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "modules:submit:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Says which tenants may install a module; those that have it keep it.",
 })
@@ -240,9 +240,9 @@ type SetVisibilityRequest struct {
 }
 
 // SearchModules lists what a tenant may install, and what it owns.
-var SearchModules = Register[SearchModulesRequest, SearchModulesResponse](Spec{
+var SearchModules = Register[SearchModulesRequest, SearchModulesResponse](AuditRead, Spec{
 	Name: "tenant.search_modules", Method: "GET", Path: "/api/v1/registry/modules",
-	Access: User | Internal, Permission: "modules:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "modules:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Lists and searches the modules that the tenant may install, has, or owns.",
 })
@@ -264,17 +264,17 @@ type SearchModulesResponse struct {
 }
 
 // GetRegisteredModule returns a module of the registry.
-var GetRegisteredModule = Register[ModuleRequest, RegisteredModule](Spec{
+var GetRegisteredModule = Register[ModuleRequest, RegisteredModule](AuditRead, Spec{
 	Name: "tenant.get_registered_module", Method: "GET", Path: "/api/v1/registry/modules/{module_name}",
-	Access: User | Internal, Permission: "modules:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "modules:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Returns a module that the tenant may install, has, or owns.",
 })
 
 // ListVersions lists a module's versions, the highest first.
-var ListVersions = Register[ListVersionsRequest, ListVersionsResponse](Spec{
+var ListVersions = Register[ListVersionsRequest, ListVersionsResponse](AuditRead, Spec{
 	Name: "tenant.list_versions", Method: "GET", Path: "/api/v1/registry/modules/{module_name}/versions",
-	Access: User | Internal, Permission: "modules:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "modules:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Lists the versions of a module: to its owner and the platform all, to others those that are published.",
 })
@@ -292,9 +292,9 @@ type ListVersionsResponse struct {
 }
 
 // ListReviews lists what waits for a reviewer.
-var ListReviews = Register[ListReviewsRequest, ListVersionsResponse](Spec{
+var ListReviews = Register[ListReviewsRequest, ListVersionsResponse](AuditRead, Spec{
 	Name: "tenant.list_reviews", Method: "GET", Path: "/api/v1/registry/reviews",
-	Access: User | Internal, Permission: "modules:review:platform", Audit: AuditRead,
+	Access: User | Internal, Permission: "modules:review:platform",
 	Summary: "Lists the submitted versions of all modules, the longest waiting first.",
 })
 
@@ -304,16 +304,16 @@ type ListReviewsRequest struct {
 }
 
 // GetVersion returns a version with its manifest, findings and files.
-var GetVersion = Register[VersionRequest, ModuleVersion](Spec{
+var GetVersion = Register[VersionRequest, ModuleVersion](AuditRead, Spec{
 	Name: "tenant.get_version", Method: "GET", Path: "/api/v1/registry/modules/{module_name}/versions/{version}",
-	Access: User | Internal, Permission: "modules:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "modules:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Returns a version with its manifest, findings and files.",
 })
 
 // GetAsset reads a part of a file of a version that may be served.
-var GetAsset = Register[GetAssetRequest, GetAssetResponse](Spec{
-	Name: "tenant.get_asset", Access: Internal, Audit: AuditRead,
+var GetAsset = Register[GetAssetRequest, GetAssetResponse](AuditRead, Spec{
+	Name: "tenant.get_asset", Access: Internal,
 	Errors:  []Code{NotFound},
 	Summary: "Reads a part of a file of a version that is approved and not suspended.",
 })
@@ -348,8 +348,8 @@ func (s ModuleState) Withdrawn(version string) bool {
 }
 
 // ListModuleStates pages through the states of all modules, for projections.
-var ListModuleStates = Register[ModuleStatesRequest, ModuleStatesResponse](Spec{
-	Name: "tenant.list_module_states", Access: Internal, Audit: AuditRead,
+var ListModuleStates = Register[ModuleStatesRequest, ModuleStatesResponse](AuditRead, Spec{
+	Name: "tenant.list_module_states", Access: Internal,
 	Summary: "Lists the modules that are, or ever were, suspended in part or whole.",
 })
 

@@ -17,9 +17,9 @@ type SettingsNamespace struct {
 }
 
 // ListSettings lists the sets of settings of a tenant.
-var ListSettings = Register[ListSettingsRequest, ListSettingsResponse](Spec{
+var ListSettings = Register[ListSettingsRequest, ListSettingsResponse](AuditRead, Spec{
 	Name: "tenant.list_settings", Method: "GET", Path: "/api/v1/settings",
-	Access: User | Internal, Permission: "settings:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "settings:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Lists whose settings there are: the platform's and those of the tenant's modules.",
 })
@@ -41,9 +41,9 @@ type SettingsRequest struct {
 }
 
 // GetSettingsSchema returns what a set of settings may be.
-var GetSettingsSchema = Register[SettingsRequest, SettingsSchema](Spec{
+var GetSettingsSchema = Register[SettingsRequest, SettingsSchema](AuditRead, Spec{
 	Name: "tenant.settings_schema", Method: "GET", Path: "/api/v1/settings/{namespace}/schema",
-	Access: User | Internal, Permission: "settings:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "settings:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Returns the JSON Schema of settings, with x-secret and x-scope on those that have them.",
 })
@@ -73,9 +73,9 @@ type SettingValue struct {
 }
 
 // GetSettings returns settings.
-var GetSettings = Register[GetSettingsRequest, Settings](Spec{
+var GetSettings = Register[GetSettingsRequest, Settings](AuditRead, Spec{
 	Name: "tenant.get_settings", Method: "GET", Path: "/api/v1/settings/{namespace}",
-	Access: User | Internal, Permission: "settings:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "settings:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Returns settings of a tenant, each with the layer it comes from.",
 })
@@ -88,9 +88,9 @@ type GetSettingsRequest struct {
 }
 
 // UpdateSettings changes settings of a tenant, or of the platform for all.
-var UpdateSettings = Register[UpdateSettingsRequest, Settings](Spec{
+var UpdateSettings = Register[UpdateSettingsRequest, Settings](AuditMutation, Spec{
 	Name: "tenant.update_settings", Method: "PATCH", Path: "/api/v1/settings/{namespace}",
-	Access: User | Internal, Permission: "settings:update:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "settings:update:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Changes settings; what is not named stays. The answer is what holds for the tenant, or the platform's layer if that was changed.",
 })
@@ -105,9 +105,9 @@ type UpdateSettingsRequest struct {
 }
 
 // GetMySettings returns what holds for the caller.
-var GetMySettings = Register[MySettingsRequest, Settings](Spec{
+var GetMySettings = Register[MySettingsRequest, Settings](AuditRead, Spec{
 	Name: "tenant.my_settings", Method: "GET", Path: "/api/v1/me/settings/{namespace}",
-	Access: Self, Audit: AuditRead,
+	Access:  Self,
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Returns the settings that hold for the caller in the tenant acted in: the platform's, or those of a module that people may set.",
 })
@@ -118,9 +118,9 @@ type MySettingsRequest struct {
 }
 
 // UpdateMySettings changes the caller's own.
-var UpdateMySettings = Register[UpdateMySettingsRequest, Settings](Spec{
+var UpdateMySettings = Register[UpdateMySettingsRequest, Settings](AuditMutation, Spec{
 	Name: "tenant.update_my_settings", Method: "PATCH", Path: "/api/v1/me/settings/{namespace}",
-	Access: Self, Audit: AuditMutation,
+	Access:  Self,
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Changes settings for the caller alone, those that people may set; what is not named stays.",
 })
@@ -133,9 +133,9 @@ type UpdateMySettingsRequest struct {
 }
 
 // ListSettingsHistory says who changed what.
-var ListSettingsHistory = Register[SettingsHistoryRequest, SettingsHistoryResponse](Spec{
+var ListSettingsHistory = Register[SettingsHistoryRequest, SettingsHistoryResponse](AuditRead, Spec{
 	Name: "tenant.settings_history", Method: "GET", Path: "/api/v1/settings/{namespace}/history",
-	Access: User | Internal, Permission: "settings:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "settings:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Lists the changes of a tenant's settings and of the platform's, the latest first; people's own are not among them.",
 })
@@ -167,9 +167,9 @@ type SettingChange struct {
 }
 
 // GetModuleSettings returns a module's own settings, secrets among them.
-var GetModuleSettings = Register[ModuleSettingsRequest, ModuleSettings](Spec{
+var GetModuleSettings = Register[ModuleSettingsRequest, ModuleSettings](AuditRead, Spec{
 	Name: "tenant.module_settings", Method: "GET", Path: "/api/v1/core/tenants/{tenant_id}/settings",
-	Access: Module, Audit: AuditRead,
+	Access:  Module,
 	Errors:  []Code{NotFound},
 	Summary: "Returns the calling module's settings in a tenant, secrets included.",
 })

@@ -3,9 +3,9 @@ package contract
 import "time"
 
 // GetTenant returns a tenant that has enabled the calling module.
-var GetTenant = Register[GetTenantRequest, Tenant](Spec{
+var GetTenant = Register[GetTenantRequest, Tenant](AuditRead, Spec{
 	Name: "tenant.get", Method: "GET", Path: "/api/v1/core/tenants/{tenant_id}",
-	Access: Module | Internal, Audit: AuditRead,
+	Access:  Module | Internal,
 	Errors:  []Code{NotFound},
 	Summary: "Returns a tenant.",
 })
@@ -32,9 +32,9 @@ type Tenant struct {
 
 // GetTenantModule tells whether a tenant enabled a module. A module learns
 // this about itself only.
-var GetTenantModule = Register[TenantModuleRequest, TenantModuleResponse](Spec{
+var GetTenantModule = Register[TenantModuleRequest, TenantModuleResponse](AuditRead, Spec{
 	Name: "tenant.module", Method: "GET", Path: "/api/v1/core/tenants/{tenant_id}/modules/{module_name}",
-	Access: Module | Internal, Audit: AuditRead,
+	Access:  Module | Internal,
 	Errors:  []Code{NotFound},
 	Summary: "Tells that a tenant enabled a module; not_found otherwise.",
 })
@@ -51,8 +51,8 @@ type TenantModuleResponse struct {
 }
 
 // SetTenantModule enables or disables a module for a tenant.
-var SetTenantModule = Register[SetTenantModuleRequest, Activation](Spec{
-	Name: "tenant.set_module", Access: Internal, Audit: AuditMutation,
+var SetTenantModule = Register[SetTenantModuleRequest, Activation](AuditMutation, Spec{
+	Name: "tenant.set_module", Access: Internal,
 	Errors:  []Code{NotFound},
 	Summary: "Enables or disables a module for a tenant.",
 })
@@ -66,8 +66,8 @@ type SetTenantModuleRequest struct {
 
 // ListTenants pages through all tenants with their activations, for
 // projections.
-var ListTenants = Register[SnapshotRequest, ListTenantsResponse](Spec{
-	Name: "tenant.list_all", Access: Internal, Audit: AuditRead,
+var ListTenants = Register[SnapshotRequest, ListTenantsResponse](AuditRead, Spec{
+	Name: "tenant.list_all", Access: Internal,
 	Summary: "Lists every tenant with its module activations.",
 })
 
@@ -84,9 +84,9 @@ type TenantSnapshot struct {
 }
 
 // ListEnabledModules lists what a tenant has enabled.
-var ListEnabledModules = Register[GetTenantRequest, EnabledModules](Spec{
+var ListEnabledModules = Register[GetTenantRequest, EnabledModules](AuditRead, Spec{
 	Name: "tenant.modules", Method: "GET", Path: "/api/v1/core/tenants/{tenant_id}/modules",
-	Access: Module | Internal, Audit: AuditRead,
+	Access:  Module | Internal,
 	Errors:  []Code{NotFound},
 	Summary: "Lists the modules that a tenant has enabled.",
 })

@@ -42,9 +42,9 @@ type Limits struct {
 }
 
 // CreateTenant adds a tenant.
-var CreateTenant = Register[CreateTenantRequest, Tenant](Spec{
+var CreateTenant = Register[CreateTenantRequest, Tenant](AuditMutation, Spec{
 	Name: "tenant.create", Method: "POST", Path: "/api/v1/tenants",
-	Access: User | Internal, Permission: "tenants:create:platform", Audit: AuditMutation, Timeout: 10 * time.Second,
+	Access: User | Internal, Permission: "tenants:create:platform", Timeout: 10 * time.Second,
 	Errors:  []Code{AlreadyExists, Conflict},
 	Summary: "Creates a tenant, with its first administrator, who is invited by e-mail.",
 })
@@ -74,9 +74,9 @@ type TenantRequest struct {
 }
 
 // ReadTenant returns a tenant to people.
-var ReadTenant = Register[TenantRequest, TenantDetail](Spec{
+var ReadTenant = Register[TenantRequest, TenantDetail](AuditRead, Spec{
 	Name: "tenant.read", Method: "GET", Path: "/api/v1/tenants/{tenant_id}",
-	Access: User | Internal, Permission: "tenants:read:tenant", Audit: AuditRead,
+	Access: User | Internal, Permission: "tenants:read:tenant",
 	Errors:  []Code{NotFound},
 	Summary: "Returns the caller's tenant, or any to platform administrators: its state, what it uses of its limits.",
 })
@@ -115,9 +115,9 @@ type TenantProgress struct {
 }
 
 // ListAllTenants searches the platform's tenants.
-var ListAllTenants = Register[ListAllTenantsRequest, ListAllTenantsResponse](Spec{
+var ListAllTenants = Register[ListAllTenantsRequest, ListAllTenantsResponse](AuditRead, Spec{
 	Name: "tenant.list", Method: "GET", Path: "/api/v1/tenants",
-	Access: User | Internal, Permission: "tenants:read:platform", Audit: AuditRead,
+	Access: User | Internal, Permission: "tenants:read:platform",
 	Summary: "Lists and searches the tenants of the platform.",
 })
 
@@ -136,9 +136,9 @@ type ListAllTenantsResponse struct {
 }
 
 // UpdateTenant changes how a tenant is called and looks.
-var UpdateTenant = Register[UpdateTenantRequest, Tenant](Spec{
+var UpdateTenant = Register[UpdateTenantRequest, Tenant](AuditMutation, Spec{
 	Name: "tenant.update", Method: "PATCH", Path: "/api/v1/tenants/{tenant_id}",
-	Access: User | Internal, Permission: "tenants:update:tenant", Audit: AuditMutation,
+	Access: User | Internal, Permission: "tenants:update:tenant",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Changes a tenant's name or branding; what is absent stays.",
 })
@@ -152,9 +152,9 @@ type UpdateTenantRequest struct {
 }
 
 // SetTenantLimits decides what a tenant may use.
-var SetTenantLimits = Register[SetTenantLimitsRequest, Tenant](Spec{
+var SetTenantLimits = Register[SetTenantLimitsRequest, Tenant](AuditMutation, Spec{
 	Name: "tenant.set_limits", Method: "PUT", Path: "/api/v1/tenants/{tenant_id}/limits",
-	Access: User | Internal, Permission: "tenants:limit:platform", Audit: AuditMutation,
+	Access: User | Internal, Permission: "tenants:limit:platform",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Sets all limits of a tenant; what it uses beyond them stays, and no more is added.",
 })
@@ -171,17 +171,17 @@ type SetTenantLimitsRequest struct {
 }
 
 // SuspendTenant keeps a tenant's people and modules out.
-var SuspendTenant = Register[TenantReasonRequest, Tenant](Spec{
+var SuspendTenant = Register[TenantReasonRequest, Tenant](AuditMutation, Spec{
 	Name: "tenant.suspend", Method: "POST", Path: "/api/v1/tenants/{tenant_id}/suspend",
-	Access: User | Internal, Permission: "tenants:suspend:platform", Audit: AuditMutation,
+	Access: User | Internal, Permission: "tenants:suspend:platform",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Suspends a tenant: nobody acts in it and no module sees it until it is resumed.",
 })
 
 // ResumeTenant lets them in again.
-var ResumeTenant = Register[TenantReasonRequest, Tenant](Spec{
+var ResumeTenant = Register[TenantReasonRequest, Tenant](AuditMutation, Spec{
 	Name: "tenant.resume", Method: "POST", Path: "/api/v1/tenants/{tenant_id}/resume",
-	Access: User | Internal, Permission: "tenants:suspend:platform", Audit: AuditMutation,
+	Access: User | Internal, Permission: "tenants:suspend:platform",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Resumes a suspended tenant.",
 })
@@ -193,9 +193,9 @@ type TenantReasonRequest struct {
 }
 
 // DeleteTenant ends a tenant.
-var DeleteTenant = Register[DeleteTenantRequest, TenantRemoval](Spec{
+var DeleteTenant = Register[DeleteTenantRequest, TenantRemoval](AuditMutation, Spec{
 	Name: "tenant.delete", Method: "DELETE", Path: "/api/v1/tenants/{tenant_id}",
-	Access: User | Internal, Permission: "tenants:delete:platform", Audit: AuditMutation,
+	Access: User | Internal, Permission: "tenants:delete:platform",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Deletes a tenant: inactive at once, erased everywhere after the days of grace; or with dry_run names what would go.",
 })
@@ -223,9 +223,9 @@ type TenantRemoval struct {
 }
 
 // RestoreTenant takes a deletion back.
-var RestoreTenant = Register[TenantReasonRequest, Tenant](Spec{
+var RestoreTenant = Register[TenantReasonRequest, Tenant](AuditMutation, Spec{
 	Name: "tenant.restore", Method: "POST", Path: "/api/v1/tenants/{tenant_id}/restore",
-	Access: User | Internal, Permission: "tenants:delete:platform", Audit: AuditMutation,
+	Access: User | Internal, Permission: "tenants:delete:platform",
 	Errors:  []Code{NotFound, Conflict},
 	Summary: "Restores a deleted tenant to the state before, within its days of grace.",
 })
