@@ -17,6 +17,7 @@ import (
 const (
 	EventsStream = "EVENTS"
 	AuditStream  = "AUDIT"
+	AccessStream = "ACCESS"
 )
 
 // AuditSubject is where the audit ingress publishes an event: tenant, source
@@ -57,6 +58,13 @@ var streams = map[string]jetstream.StreamConfig{
 		MaxBytes:    1 << 30,
 		Discard:     jetstream.DiscardNew,
 		MaxAge:      30 * 24 * time.Hour,
+	},
+	AccessStream: {
+		Description: "Records of calls, in batches, on their way into PostgreSQL.",
+		Subjects:    []string{"core.access.>"},
+		MaxBytes:    256 << 20,
+		Discard:     jetstream.DiscardOld, // a record is no promise, and the newest ones count
+		MaxAge:      7 * 24 * time.Hour,
 	},
 }
 

@@ -145,19 +145,20 @@ func (e *endpoint) answer(ctx context.Context, data []byte) ([]byte, error) {
 	return e.serve(ctx, data)
 }
 
-func (e *endpoint) observe(r *request, code contract.Code) {
-	took := time.Since(r.start)
+func (e *endpoint) observe(r *request, code contract.Code) (took time.Duration) {
+	took = time.Since(r.start)
 	e.requests.Add(1)
 	e.busy.Add(int64(took))
 	e.duration.Observe(took.Seconds())
 	if code == "ok" {
 		e.ok.Inc()
-		return
+		return took
 	}
 	e.failures.Add(1)
 	text := string(code)
 	e.lastError.Store(&text)
 	e.metrics.requests.WithLabelValues(e.spec.Name, text).Inc()
+	return took
 }
 
 // requestID takes the caller's id for correlation, empty if there is none to

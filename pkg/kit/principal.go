@@ -104,6 +104,7 @@ type call struct {
 	client    ClientInfo
 	user      User
 	bearer    string
+	about     about
 
 	idOnce sync.Once
 	id     string

@@ -57,6 +57,7 @@ type Server struct {
 	id    string
 	start time.Time
 	keys  keyTenants
+	calls *calls
 
 	mu        sync.Mutex
 	endpoints []*endpoint
@@ -82,6 +83,10 @@ func NewServer(cfg ServerConfig) (*Server, error) {
 	}
 	if err := s.answerDiscovery(); err != nil {
 		return nil, fmt.Errorf("service %s: discovery: %w", cfg.Service, err)
+	}
+	var err error
+	if s.calls, err = newCalls(cfg.NATS, cfg.Service, cfg.Telemetry); err != nil {
+		return nil, fmt.Errorf("service %s: call records: %w", cfg.Service, err)
 	}
 	return s, nil
 }
@@ -276,7 +281,8 @@ func (s *Server) answer(e *endpoint, r *request, out []byte, err error) {
 		code = wire.Code
 		reply = errorReply(r.msg.Reply, wire)
 	}
-	e.observe(r, code)
+	took := e.observe(r, code)
+	s.calls.add(callRecord{at: r.start, took: took, spec: e.spec, code: code, id: r.call.id, call: r.call})
 	err = s.cfg.NATS.PublishMsg(reply)
 	if errors.Is(err, nats.ErrMaxPayload) {
 		tooLarge := contract.Errorf(contract.InternalError, "the answer is too large to be sent; ask for less, with a limit or a filter")
@@ -310,6 +316,7 @@ func (s *Server) Stop(ctx context.Context) error {
 	s.mu.Unlock()
 	select {
 	case <-drained:
+		s.calls.Stop()
 		return s.flush(ctx)
 	case <-ctx.Done():
 		return fmt.Errorf("service %s: requests still in work: %w", s.cfg.Service, ctx.Err())

@@ -27,6 +27,7 @@ type Telemetry struct {
 
 	operations *operationMetrics
 	consumers  *prometheus.CounterVec
+	calls      *prometheus.CounterVec
 	shutdown   func(context.Context) error
 }
 
@@ -59,7 +60,10 @@ func NewTelemetry(ctx context.Context, cfg TelemetryConfig) (*Telemetry, error) 
 	t.consumers = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "buildify_consumer_failures_total", Help: "Failures to work off an event, which comes again, by durable consumer.",
 	}, []string{"consumer"})
-	t.Metrics.MustRegister(t.consumers)
+	t.calls = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "buildify_call_records_total", Help: "Records of calls, by service and fate; dropped ones are lost to the audit trail.",
+	}, []string{"service", "fate"})
+	t.Metrics.MustRegister(t.consumers, t.calls)
 	options := []sdktrace.TracerProviderOption{
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(cfg.TraceSample))),
 		sdktrace.WithResource(resource.NewSchemaless(semconv.ServiceName(cfg.Process))),

@@ -5,6 +5,7 @@ package audit
 import (
 	"context"
 	"errors"
+	"sync"
 
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/events"
@@ -21,17 +22,34 @@ const Name = "audit"
 // Service serves audit operations.
 type Service struct {
 	deps      kit.Deps
+	cfg       Config
 	directory *directory.Directory
 	users     *directory.UserVerifier
 	server    *kit.Server
 	ingester  *ingest.Ingester
 	relay     *outbox.Relay
 	tenants   *events.Consumer
+	calls     *events.Consumer
+
+	running context.Context // ends with Stop
+	stop    context.CancelFunc
+	days    sync.WaitGroup // of daily
+}
+
+// Config is what the service needs beside its connections.
+type Config struct {
+	// Secret is the installation's secret, at least 32 bytes: what is kept secret
+	// is sealed under it.
+	Secret []byte
+	// Webhooks says how webhooks are sent; the zero value is for production.
+	Webhooks WebhooksConfig
 }
 
 // New returns the service, not started.
-func New(deps kit.Deps) *Service {
-	return &Service{deps: deps, directory: directory.New(deps.Telemetry.Log)}
+func New(deps kit.Deps, cfg Config) *Service {
+	s := &Service{deps: deps, cfg: cfg, directory: directory.New(deps.Telemetry.Log)}
+	s.running, s.stop = context.WithCancel(context.Background())
+	return s
 }
 
 // Start implements kit.Service.
@@ -45,8 +63,10 @@ func (s *Service) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := events.Ensure(ctx, js, events.AuditStream, s.deps.Replicas); err != nil {
-		return err
+	for _, stream := range []string{events.AuditStream, events.AccessStream} {
+		if err := events.Ensure(ctx, js, stream, s.deps.Replicas); err != nil {
+			return err
+		}
 	}
 	client := kit.NewClient(s.deps.NATS, s.deps.Telemetry)
 	if err := s.directory.Start(ctx, client, js, directory.Tenants|directory.Members); err != nil {
@@ -75,6 +95,9 @@ func (s *Service) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	if err := s.startCalls(ctx, js, a); err != nil {
+		return err
+	}
 	return errors.Join(
 		kit.Handle(s.server, contract.LogAudit, a.Log),
 		kit.Handle(s.server, contract.ListAudit, a.List),
@@ -83,14 +106,17 @@ func (s *Service) Start(ctx context.Context) (err error) {
 
 // Stop implements kit.Service.
 func (s *Service) Stop(ctx context.Context) error {
+	s.stop()
 	var err error
 	if s.server != nil {
 		err = s.server.Stop(ctx)
 	}
 	s.tenants.Stop(ctx)
+	s.calls.Stop(ctx)
 	if s.ingester != nil {
 		s.ingester.Stop()
 	}
+	s.days.Wait()
 	s.users.Stop()
 	s.directory.Stop()
 	if s.relay != nil {

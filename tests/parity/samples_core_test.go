@@ -23,6 +23,12 @@ func coreSamples() map[string]sample {
 			},
 			elsewhere: &contract.Error{Code: contract.PermissionDenied, Field: "tenant_id"},
 		},
+		"audit.list_calls": {
+			request: func(_ *testing.T, f *fixture) request {
+				return fields{"tenant_id": f.ours.Tenant.ID, "limit": 1}.request()
+			},
+			elsewhere: &contract.Error{Code: contract.PermissionDenied, Field: "tenant_id"},
+		},
 		"tenant.get": aboutTenant(nil, func(t *testing.T, f *fixture, got map[string]any) {
 			require.Equal(t, f.ours.Tenant.ID, got["id"])
 			require.Equal(t, f.ours.Tenant.Code, got["code"])

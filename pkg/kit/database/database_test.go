@@ -160,6 +160,7 @@ var inserts = []struct{ service, table, column, sql string }{
 	{"rbac", "units", "tenant_id", "INSERT INTO units VALUES ('%[1]s', '%[1]s', NULL, false, 1)"},
 	{"rbac", "users", "tenant_id", "INSERT INTO users VALUES ('%[1]s', '%[1]s', false, 1)"},
 	{"audit", "heads", "tenant_id", "INSERT INTO heads VALUES ('%s', 1)"},
+	{"audit", "calls", "tenant_id", "INSERT INTO calls VALUES ('%s', now(), gen_random_uuid(), 0, now(), '', 1, '{}', '')"},
 	{"audit", "events", "tenant_id", `INSERT INTO events (tenant_id, tenant_seq, id, message_id, occurred_at, user_id, source, action, resource_type, resource_id, request_id, outcome, received, stream)
 		VALUES ('%s', 1, gen_random_uuid(), gen_random_uuid()::text, now(), gen_random_uuid(), '', '', '', '', '', 'success', '', 'AUDIT')`},
 }

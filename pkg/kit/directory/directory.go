@@ -460,12 +460,22 @@ func (d *Directory) Sees(p kit.Principal, tenant string) bool {
 	return false
 }
 
-// VisibleUser returns the tenant in which the principal may ask about an
-// active user: the user's home tenant when tenant is empty, else that one.
-// Everyone else is not_found, whether they exist or not.
-func (d *Directory) VisibleUser(p kit.Principal, user, tenant string) (contract.Tenant, error) {
+// VisibleTenant is Sees for the caller of the operation, whose call is recorded
+// as one about the tenant.
+func (d *Directory) VisibleTenant(ctx context.Context, tenant string) bool {
+	if !d.Sees(kit.PrincipalFrom(ctx), tenant) {
+		return false
+	}
+	kit.RecordTenant(ctx, tenant)
+	return true
+}
+
+// VisibleUser returns the tenant in which the caller of the operation may ask
+// about an active user: the user's home tenant when tenant is empty, else that
+// one. Everyone else is not_found, whether they exist or not.
+func (d *Directory) VisibleUser(ctx context.Context, user, tenant string) (contract.Tenant, error) {
 	t, ok := d.MemberOf(user, tenant)
-	if !ok || !d.Sees(p, t.ID) {
+	if !ok || !d.VisibleTenant(ctx, t.ID) {
 		return contract.Tenant{}, contract.Missing("user")
 	}
 	return t, nil
@@ -508,8 +518,11 @@ func (d *Directory) ActingTenant(ctx context.Context, requested contract.ID) (st
 		return "", contract.Missing("tenant")
 	}
 	if _, known := d.Tenant(named); !known { // made a moment ago, perhaps
-		return named, d.AwaitTenant(ctx, named)
+		if err := d.AwaitTenant(ctx, named); err != nil {
+			return named, err
+		}
 	}
+	kit.RecordTenant(ctx, named)
 	return named, nil
 }
 

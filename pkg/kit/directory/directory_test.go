@@ -159,7 +159,7 @@ func TestWhoSeesWhom(t *testing.T) {
 		}
 		var refusals []error
 		for _, id := range []string{"on-1", "on-2", "off-1", "plain-1", "lost", "void", "unknown", ""} {
-			tenant, err := d.VisibleUser(c.principal, id, "")
+			tenant, err := d.VisibleUser(kit.WithCaller(t.Context(), kit.Caller{Principal: c.principal}), id, "")
 			if err == nil {
 				users = append(users, id)
 				continue
@@ -505,9 +505,9 @@ func BenchmarkVisibleUser(b *testing.B) {
 	d.PutTenant(tenantState(1, 1))
 	d.PutMember(memberState(1, 1))
 	d.PutActivation(contract.Activation{TenantID: "t1", Module: "crm", Enabled: true, Revision: 1})
-	p := kit.Principal{Kind: kit.KindModule, Module: "crm"}
+	ctx := kit.WithCaller(b.Context(), kit.Caller{Principal: kit.Principal{Kind: kit.KindModule, Module: "crm"}})
 	for b.Loop() {
-		if _, err := d.VisibleUser(p, "u1", ""); err != nil {
+		if _, err := d.VisibleUser(ctx, "u1", ""); err != nil {
 			b.Fatal(err)
 		}
 	}

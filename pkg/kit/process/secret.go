@@ -15,7 +15,7 @@ type SecretFile struct{ path string }
 
 // Flag declares --secret-file.
 func (f *SecretFile) Flag(fs *pflag.FlagSet) {
-	fs.StringVar(&f.path, "secret-file", "", "file with the installation's secret, at least 32 bytes; the same for auth and tenant")
+	fs.StringVar(&f.path, "secret-file", "", "file with the installation's secret, at least 32 bytes; the same for auth, tenant and audit")
 }
 
 // Read returns the secret.

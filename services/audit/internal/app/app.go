@@ -2,6 +2,8 @@
 package app
 
 import (
+	"context"
+
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/buildify/core/pkg/kit/database"
@@ -16,4 +18,6 @@ type App struct {
 	JetStream jetstream.JetStream
 	// Committed is told that events wait in the outbox.
 	Committed func()
+	// EraseCalls removes the records of a tenant's calls.
+	EraseCalls func(ctx context.Context, tenant string) error
 }

@@ -31,6 +31,9 @@ func (a *App) EraseTenant(ctx context.Context, e events.Event) error {
 			return err
 		})
 	}
+	if err == nil {
+		err = a.EraseCalls(ctx, asked.TenantID)
+	}
 	if err != nil {
 		return err
 	}

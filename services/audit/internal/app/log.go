@@ -20,7 +20,7 @@ func (a *App) Log(ctx context.Context, r *contract.LogAuditRequest) (*contract.L
 		return nil, contract.Invalid("details", "exceeds %d bytes", maxDetails)
 	}
 	principal, user := kit.PrincipalFrom(ctx), kit.UUID(r.UserID)
-	tenant, err := a.Directory.VisibleUser(principal, user, kit.UUID(r.TenantID))
+	tenant, err := a.Directory.VisibleUser(ctx, user, kit.UUID(r.TenantID))
 	if err != nil {
 		return nil, err
 	}

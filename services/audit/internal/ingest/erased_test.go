@@ -1,6 +1,7 @@
 package ingest
 
 import (
+	"context"
 	"encoding/json"
 	"testing"
 
@@ -46,7 +47,7 @@ func TestNothingIsLeftOfAnErasedTenant(t *testing.T) {
 	require.Equal(t, 10, w.gapFree(tenant))
 	require.Len(t, w.deadLetters(), 1)
 
-	a := &app.App{DB: w.db, Committed: func() {}}
+	a := &app.App{DB: w.db, Committed: func() {}, EraseCalls: func(context.Context, string) error { return nil }}
 	erase, err := events.New(events.TenantErasing, "", 1, events.TenantErasure{TenantID: tenant})
 	require.NoError(t, err)
 	for range 2 {

@@ -127,7 +127,7 @@ func (a *App) verified(ctx context.Context, claims *token.Claims, user contract.
 	principal := kit.PrincipalFrom(ctx)
 	switch {
 	case claims.TenantID != "":
-		tenant, err := a.Directory.VisibleUser(principal, user.ID, claims.TenantID)
+		tenant, err := a.Directory.VisibleUser(ctx, user.ID, claims.TenantID)
 		if err != nil {
 			return nil, err
 		}

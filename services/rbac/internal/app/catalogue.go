@@ -18,6 +18,7 @@ const platformModule = "platform"
 
 // platformPermissions describes what the platform's operations ask people for.
 var platformPermissions = map[string]struct{ title, risk string }{
+	"audit:calls:read":             {"Read who called the Core API", "medium"},
 	"audit:events:read":            {"Read the audit trail", "medium"},
 	"bindings:create:tenant":       {"Grant roles", "critical"},
 	"bindings:delete:tenant":       {"Revoke roles", "high"},

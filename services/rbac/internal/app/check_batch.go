@@ -38,9 +38,8 @@ func (a *App) CheckBatchFast(ctx context.Context, r *contract.CheckBatchRequest)
 
 // batchTenant is the tenant that the whole batch is about.
 func (a *App) batchTenant(ctx context.Context, r *contract.CheckBatchRequest) (string, error) {
-	principal, tenant := kit.PrincipalFrom(ctx), kit.UUID(r.TenantID)
-	if tenant != "" {
-		if !a.Directory.Sees(principal, tenant) {
+	if tenant := kit.UUID(r.TenantID); tenant != "" {
+		if !a.Directory.VisibleTenant(ctx, tenant) {
 			return "", contract.Missing("tenant")
 		}
 		return tenant, nil
@@ -49,7 +48,7 @@ func (a *App) batchTenant(ctx context.Context, r *contract.CheckBatchRequest) (s
 	if first == "" {
 		first = kit.UUID(contract.ID(r.Checks[0].UserID))
 	}
-	home, err := a.Directory.VisibleUser(principal, first, "")
+	home, err := a.Directory.VisibleUser(ctx, first, "")
 	return home.ID, err
 }
 

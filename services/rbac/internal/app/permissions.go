@@ -12,7 +12,7 @@ import (
 // Permissions answers rbac.permissions.
 func (a *App) Permissions(ctx context.Context, r *contract.PermissionsRequest) (*contract.PermissionsResponse, error) {
 	user := kit.UUID(r.UserID)
-	tenant, err := a.Directory.VisibleUser(kit.PrincipalFrom(ctx), user, kit.UUID(r.TenantID))
+	tenant, err := a.Directory.VisibleUser(ctx, user, kit.UUID(r.TenantID))
 	if err != nil {
 		return nil, err
 	}

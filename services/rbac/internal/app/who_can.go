@@ -42,7 +42,7 @@ func (a *App) whoseTenant(ctx context.Context, r *contract.WhoCanRequest) (strin
 	switch {
 	case tenant == "":
 		return "", contract.Invalid("tenant_id", "is required")
-	case !a.Directory.Sees(principal, tenant):
+	case !a.Directory.VisibleTenant(ctx, tenant):
 		return "", contract.Missing("tenant")
 	case contract.PermissionNamespace(r.Permission) != principal.Module:
 		return "", contract.Invalid("permission", "must be one of your own, %s:…", principal.Module)

@@ -11,7 +11,7 @@ import (
 func (a *App) Get(ctx context.Context, r *contract.GetTenantRequest) (*contract.Tenant, bool, error) {
 	id := kit.UUID(r.TenantID)
 	tenant, ok := a.Directory.Tenant(id)
-	if !ok || !a.Directory.Sees(kit.PrincipalFrom(ctx), id) {
+	if !ok || !a.Directory.VisibleTenant(ctx, id) {
 		return nil, true, contract.Missing("tenant")
 	}
 	return &tenant, true, nil

@@ -12,7 +12,7 @@ import (
 // Modules answers tenant.modules from memory.
 func (a *App) Modules(ctx context.Context, r *contract.GetTenantRequest) (*contract.EnabledModules, bool, error) {
 	id := kit.UUID(r.TenantID)
-	if !a.Directory.Sees(kit.PrincipalFrom(ctx), id) {
+	if !a.Directory.VisibleTenant(ctx, id) {
 		return nil, true, contract.Missing("tenant")
 	}
 	enabled := &contract.EnabledModules{Items: []contract.EnabledModule{}}

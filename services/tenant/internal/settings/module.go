@@ -16,12 +16,12 @@ import (
 // Module answers tenant.module_settings: the caller's own, secrets in clear.
 func (a *App) Module(ctx context.Context, r *contract.ModuleSettingsRequest) (*contract.ModuleSettings, error) {
 	p, tenant, user := kit.PrincipalFrom(ctx), kit.UUID(r.TenantID), kit.UUID(r.UserID)
-	if !a.Directory.Sees(p, tenant) {
+	if !a.Directory.VisibleTenant(ctx, tenant) {
 		return nil, contract.Missing("tenant")
 	}
 	if user == "" {
 		user = nobody
-	} else if _, err := a.Directory.VisibleUser(p, user, tenant); err != nil {
+	} else if _, err := a.Directory.VisibleUser(ctx, user, tenant); err != nil {
 		return nil, err
 	}
 	s, err := a.set(ctx, tenant, p.Module)

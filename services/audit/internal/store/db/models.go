@@ -8,6 +8,18 @@ import (
 	"time"
 )
 
+type AuditCall struct {
+	TenantID   string
+	LastAt     time.Time
+	BatchID    string
+	Part       int32
+	FirstAt    time.Time
+	Service    string
+	Count      int32
+	Operations []string
+	Records    []byte
+}
+
 type AuditDeadLetter struct {
 	ID         int64
 	StreamSeq  int64
@@ -45,4 +57,55 @@ type AuditHead struct {
 type AuditOutbox struct {
 	ID    int64
 	Event []byte
+}
+
+type AuditWebhook struct {
+	ID             string
+	TenantID       string
+	Module         string
+	KeyID          string
+	Tenants        []string
+	Url            string
+	Types          []string
+	Description    string
+	Secret         []byte
+	OldSecret      []byte
+	OldUntil       *time.Time
+	Enabled        bool
+	DisabledReason string
+	DisabledAt     *time.Time
+	FailingSince   *time.Time
+	GivenUp        int32
+	CreatedAt      time.Time
+	UpdatedAt      time.Time
+	Revision       int64
+}
+
+type AuditWebhookAttempt struct {
+	TenantID   string
+	DeliveryID string
+	Number     int32
+	At         time.Time
+	Status     int32
+	LatencyMs  int32
+	Answer     string
+	Error      string
+}
+
+type AuditWebhookDelivery struct {
+	ID          string
+	TenantID    string
+	WebhookID   string
+	EventID     string
+	EventType   string
+	EventTenant string
+	EventTime   time.Time
+	Body        []byte
+	State       string
+	Attempts    int32
+	Tried       int32
+	DueAt       time.Time
+	LeasedUntil *time.Time
+	CreatedAt   time.Time
+	SettledAt   *time.Time
 }
