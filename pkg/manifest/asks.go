@@ -1,6 +1,7 @@
 package manifest
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -29,9 +30,10 @@ func (m *Manifest) NewScopes(old *Manifest) []Scope {
 	return fresh
 }
 
-// Asks lists what m asks for beyond old, each in a few words: scopes,
-// permissions that are risky or whose risk changed, hosts, hooks, modules it
-// needs, more storage, another publisher. A nil old asks for nothing.
+// Asks lists what m asks for, or could do, beyond old, each in a few words:
+// scopes, permissions that are risky or whose risk changed, hosts, events that it
+// hears, hooks, slots, modules it needs, another backend, more storage, another
+// publisher. A nil old asks for nothing.
 func (m *Manifest) Asks(old *Manifest) []string {
 	if old == nil {
 		old = &Manifest{Publisher: m.Publisher}
@@ -47,14 +49,19 @@ func (m *Manifest) Asks(old *Manifest) []string {
 	}
 	for _, p := range m.Permissions {
 		if before, known := risks[p.Code]; known && before != p.risk() {
-			ask("permission %s: risk %s, was %s", p.Code, p.risk(), before)
+			ask("permission %s of risk %s, was %s", p.Code, p.risk(), before)
 		} else if !known && p.risk() != "low" {
-			ask("permission %s: risk %s", p.Code, p.risk())
+			ask("permission %s of risk %s", p.Code, p.risk())
 		}
 	}
-	for _, host := range m.hosts() {
-		if !slices.ContainsFunc(old.hosts(), func(known string) bool { return HostMatches(known, host) }) {
-			ask("host %s", host)
+	for _, host := range m.Egress {
+		if !slices.ContainsFunc(old.Egress, func(known string) bool { return HostMatches(known, host) }) {
+			ask("egress to %s", host)
+		}
+	}
+	for _, heard := range m.Events.Subscribes {
+		if !slices.Contains(old.Events.Subscribes, heard) {
+			ask("events %s", heard)
 		}
 	}
 	for _, h := range m.Hooks {
@@ -62,10 +69,18 @@ func (m *Manifest) Asks(old *Manifest) []string {
 			ask("hook %s", h.Event)
 		}
 	}
+	for _, s := range m.Slots {
+		if !slices.ContainsFunc(old.Slots, func(known Slot) bool { return known.Slot == s.Slot }) {
+			ask("slot %s", s.Slot)
+		}
+	}
 	for _, r := range m.Requires {
 		if !slices.ContainsFunc(old.Requires, func(known Requirement) bool { return known.Module == r.Module && (r.Optional || !known.Optional) }) {
 			ask("module %s", r.Module)
 		}
+	}
+	if now := m.answerer(); now != "" && now != old.answerer() {
+		ask("backend %s", now)
 	}
 	if m.quota() > old.quota() {
 		ask("storage of %d MiB", m.quota())
@@ -89,6 +104,22 @@ func (p Permission) risk() string {
 	return p.Risk
 }
 
+// answerer names who answers for the module: the host that the platform calls, or
+// how else it is reached; empty is nobody.
+func (m *Manifest) answerer() string {
+	switch {
+	case m.Backend == nil || m.Backend.Transport == "none":
+		return ""
+	case m.Backend.BaseURL == "":
+		return m.Backend.Transport
+	}
+	base, err := url.Parse(m.Backend.BaseURL)
+	if err != nil {
+		return m.Backend.BaseURL
+	}
+	return strings.ToLower(base.Host)
+}
+
 func (m *Manifest) quota() int {
 	if m.Storage == nil {
 		return 0
@@ -96,24 +127,12 @@ func (m *Manifest) quota() int {
 	return m.Storage.QuotaMB
 }
 
-// hosts are those that data of tenants may go to.
-func (m *Manifest) hosts() []string {
-	hosts := slices.Clone(m.Egress)
-	if m.Backend == nil || m.Backend.Transport != "http" {
-		return hosts
-	}
-	if base, err := url.Parse(m.Backend.BaseURL); err == nil && !slices.Contains(hosts, base.Hostname()) {
-		hosts = append(hosts, strings.ToLower(base.Hostname()))
-	}
-	return hosts
-}
-
 // Declared are the permissions as rbac takes them, their titles in the default
 // language.
 func (m *Manifest) Declared() []contract.DeclaredPermission {
 	declared := make([]contract.DeclaredPermission, 0, len(m.Permissions))
 	for _, p := range m.Permissions {
-		declared = append(declared, contract.DeclaredPermission{Code: p.Code, Category: p.Category, Title: m.Say(p.Title), Risk: p.Risk})
+		declared = append(declared, contract.DeclaredPermission{Code: p.Code, Category: p.Category, Title: cmp.Or(m.Say(p.Title), p.Code), Risk: p.Risk})
 	}
 	return declared
 }

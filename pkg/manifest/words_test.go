@@ -162,11 +162,11 @@ func TestWhatAnUpdateAsksFor(t *testing.T) {
 		}, ""},
 		"a risky permission": {func(m *Manifest) {
 			m.Permissions = append(m.Permissions, Permission{Code: "invoicing:a:b", Risk: "high"})
-		}, "permission invoicing:a:b: risk high"},
-		"a risk played down":   {func(m *Manifest) { m.Permissions[2].Risk = "" }, "permission invoicing:payments:release: risk low, was critical"},
-		"a host":               {func(m *Manifest) { m.Egress = append(m.Egress, "evil.example.com") }, "host evil.example.com"},
+		}, "permission invoicing:a:b of risk high"},
+		"a risk played down":   {func(m *Manifest) { m.Permissions[2].Risk = "" }, "permission invoicing:payments:release of risk low, was critical"},
+		"a host":               {func(m *Manifest) { m.Egress = append(m.Egress, "evil.example.com") }, "egress to evil.example.com"},
 		"a host of a wildcard": {func(m *Manifest) { m.Egress = append(m.Egress, "a.bank.example") }, ""},
-		"a backend elsewhere":  {func(m *Manifest) { m.Backend.BaseURL = "https://evil.example.com/x" }, "host evil.example.com"},
+		"a backend elsewhere":  {func(m *Manifest) { m.Backend.BaseURL = "https://evil.example.com/x" }, "backend evil.example.com"},
 		"a hook":               {func(m *Manifest) { m.Hooks = append(m.Hooks, Hook{Event: "configured"}) }, "hook configured"},
 		"a module":             {func(m *Manifest) { m.Requires = append(m.Requires, Requirement{Module: "banking"}) }, "module banking"},
 		"a module for certain": {func(m *Manifest) { m.Requires[1].Optional = false }, "module inventory"},

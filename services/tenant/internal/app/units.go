@@ -23,7 +23,7 @@ type tree struct {
 func (a *App) changeTree(ctx context.Context, tenant string, work func(*tree) ([]db.TenantUnit, error)) error {
 	var changed []contract.OrgUnit
 	err := a.Store.Change(ctx, tenant, func(q *db.Queries) ([]events.Event, error) {
-		if _, err := q.LockUnits(ctx, tenant); database.Missing(err) {
+		if _, err := q.LockContents(ctx, tenant); database.Missing(err) {
 			return nil, contract.Missing("tenant")
 		} else if err != nil {
 			return nil, err

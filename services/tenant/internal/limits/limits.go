@@ -30,7 +30,7 @@ func Modules(ctx context.Context, q *db.Queries, tenant string) error {
 }
 
 func within(ctx context.Context, q *db.Queries, tenant string, check func(contract.Limits, db.TenantUseRow) error) error {
-	if _, err := q.LockUnits(ctx, tenant); database.Missing(err) {
+	if _, err := q.LockContents(ctx, tenant); database.Missing(err) {
 		return contract.Missing("tenant")
 	} else if err != nil {
 		return err

@@ -27,7 +27,7 @@ type turn struct {
 func (r *Registry) change(ctx context.Context, tenant string, work func(*turn) error) error {
 	var states []contract.Activation
 	err := r.Store.Change(ctx, tenant, func(q *db.Queries) ([]events.Event, error) {
-		if _, err := q.LockModules(ctx, tenant); database.Missing(err) {
+		if _, err := q.LockContents(ctx, tenant); database.Missing(err) {
 			return nil, contract.Missing("tenant")
 		} else if err != nil {
 			return nil, err

@@ -16,7 +16,7 @@ import (
 func (r *Registry) grant(ctx context.Context, tenant string, m *manifest.Manifest, grants []contract.RoleGrant) error {
 	for i, g := range grants {
 		field := fmt.Sprintf("roles[%d]", i)
-		codes, err := readGrant(field, declared(m), g.Permissions)
+		codes, err := readGrant(field, m.Declared(), g.Permissions)
 		if err != nil {
 			return err
 		}

@@ -99,7 +99,7 @@ func (r *Registry) livePermissions(ctx context.Context, q *db.Queries, module st
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range declared(m) {
+		for _, p := range m.Declared() {
 			at, known := place[p.Code]
 			if !known {
 				at = len(all)

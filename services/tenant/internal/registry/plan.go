@@ -40,7 +40,7 @@ func (s *solution) plan() *contract.InstallPlan {
 	m := s.manifest(step)
 	plan := &contract.InstallPlan{
 		Module: step.Module, Name: m.Say(m.Name), Version: m.Version, Scopes: asked(m, anyScope), New: s.newScopes(step),
-		Permissions: declared(m), Requires: []contract.Dependency{}, Egress: append([]string{}, m.Egress...), Settings: settingsSchema(m),
+		Permissions: m.Declared(), Requires: []contract.Dependency{}, Egress: append([]string{}, m.Egress...), Settings: settingsSchema(m),
 	}
 	if present, there := s.installed[step.Module]; there {
 		plan.From = present.Version

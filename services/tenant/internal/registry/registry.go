@@ -3,7 +3,6 @@
 package registry
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -85,15 +84,6 @@ func asked(m *manifest.Manifest, wanted func(scope string) bool) []contract.Aske
 		if wanted(s.Name) {
 			all = append(all, contract.Asked{Scope: s.Name, Reason: m.Say(s.Reason), Optional: s.Optional})
 		}
-	}
-	return all
-}
-
-// declared are a manifest's permissions.
-func declared(m *manifest.Manifest) []contract.DeclaredPermission {
-	all := make([]contract.DeclaredPermission, len(m.Permissions))
-	for i, p := range m.Permissions {
-		all[i] = contract.DeclaredPermission{Code: p.Code, Category: p.Category, Title: cmp.Or(m.Say(p.Title), p.Code), Risk: p.Risk}
 	}
 	return all
 }

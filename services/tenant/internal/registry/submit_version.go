@@ -111,7 +111,11 @@ func (e *edit) check(ctx context.Context) (check, error) {
 	if err != nil {
 		return check{}, err
 	}
-	return check{found: c.found, asks: news(m, before), before: before != nil}, nil
+	asks := m.Asks(before)
+	for i := range asks {
+		asks[i] = storable(asks[i], 300)
+	}
+	return check{found: c.found, asks: asks, before: before != nil}, nil
 }
 
 // before is the manifest of the highest version below this one that was

@@ -39,7 +39,7 @@ func TestAnUpdateThatAsksForNothingNewIsApprovedByItself(t *testing.T) {
 		{map[string]any{"name": "Better"}, nil},
 		{map[string]any{"scopes": []any{}, "egress": []string{"api.example.com", "img.cdn.example.com"}, "hooks": []any{}, "storage": map[string]any{"quota_mb": 9}}, nil},
 		{map[string]any{"permissions": []any{map[string]any{"code": "crm:new:read", "title": "New"}}}, nil},
-		{map[string]any{"permissions": []any{map[string]any{"code": "crm:a:read", "title": "Read", "risk": "medium"}}}, []string{"permission crm:a:read of risk medium"}},
+		{map[string]any{"permissions": []any{map[string]any{"code": "crm:a:read", "title": "Read", "risk": "medium"}}}, []string{"permission crm:a:read of risk medium, was low"}},
 		{map[string]any{"permissions": []any{map[string]any{"code": "crm:new:read", "title": "Read", "risk": "critical"}}}, []string{"permission crm:new:read of risk critical"}},
 		{map[string]any{"scopes": []any{map[string]any{"name": "audit.log", "reason": "Logs."}}}, []string{"scope audit.log"}},
 		{map[string]any{"egress": []string{"api.example.com", "evil.example.com"}}, []string{"egress to evil.example.com"}},

@@ -1,7 +1,3 @@
--- name: LockModules :one
--- Orders the changes of one tenant's modules.
-SELECT id FROM tenant.tenants WHERE id = $1 FOR NO KEY UPDATE;
-
 -- name: GetActivation :one
 SELECT * FROM tenant.activations WHERE tenant_id = $1 AND module = $2;
 

@@ -7,6 +7,10 @@ RETURNING *;
 -- name: LockTenant :one
 SELECT id FROM tenant.tenants WHERE id = $1 AND state <> 'erased' FOR SHARE;
 
+-- name: LockContents :one
+-- Orders the changes of what one tenant has.
+SELECT id FROM tenant.tenants WHERE id = $1 AND state <> 'erased' FOR NO KEY UPDATE;
+
 -- name: ListTenants :many
 SELECT * FROM tenant.tenants WHERE id > @after ORDER BY id LIMIT @page;
 

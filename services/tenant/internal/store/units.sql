@@ -1,7 +1,3 @@
--- name: LockUnits :one
--- Orders the changes of one tenant's tree.
-SELECT id FROM tenant.tenants WHERE id = $1 AND state <> 'erased' FOR NO KEY UPDATE;
-
 -- name: Unit :one
 SELECT * FROM tenant.units WHERE tenant_id = $1 AND id = $2;
 

@@ -372,18 +372,6 @@ func (q *Queries) LivePermissions(ctx context.Context, module string) ([][]byte,
 	return items, nil
 }
 
-const lockModules = `-- name: LockModules :one
-SELECT id FROM tenant.tenants WHERE id = $1 FOR NO KEY UPDATE
-`
-
-// Orders the changes of one tenant's modules.
-func (q *Queries) LockModules(ctx context.Context, id string) (string, error) {
-	row := q.db.QueryRow(ctx, lockModules, id)
-	var id_2 string
-	err := row.Scan(&id_2)
-	return id_2, err
-}
-
 const moduleStates = `-- name: ModuleStates :many
 SELECT m.id, m.suspended <> '' AS suspended, m.revision,
     coalesce((SELECT array_agg(v.version ORDER BY v.version) FROM tenant.module_versions v

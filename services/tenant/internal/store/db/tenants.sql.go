@@ -90,6 +90,18 @@ func (q *Queries) ListTenants(ctx context.Context, arg ListTenantsParams) ([]Ten
 	return items, nil
 }
 
+const lockContents = `-- name: LockContents :one
+SELECT id FROM tenant.tenants WHERE id = $1 AND state <> 'erased' FOR NO KEY UPDATE
+`
+
+// Orders the changes of what one tenant has.
+func (q *Queries) LockContents(ctx context.Context, id string) (string, error) {
+	row := q.db.QueryRow(ctx, lockContents, id)
+	var id_2 string
+	err := row.Scan(&id_2)
+	return id_2, err
+}
+
 const lockTenant = `-- name: LockTenant :one
 SELECT id FROM tenant.tenants WHERE id = $1 AND state <> 'erased' FOR SHARE
 `

@@ -182,18 +182,6 @@ func (q *Queries) ListUnits(ctx context.Context, arg ListUnitsParams) ([]TenantU
 	return items, nil
 }
 
-const lockUnits = `-- name: LockUnits :one
-SELECT id FROM tenant.tenants WHERE id = $1 AND state <> 'erased' FOR NO KEY UPDATE
-`
-
-// Orders the changes of one tenant's tree.
-func (q *Queries) LockUnits(ctx context.Context, id string) (string, error) {
-	row := q.db.QueryRow(ctx, lockUnits, id)
-	var id_2 string
-	err := row.Scan(&id_2)
-	return id_2, err
-}
-
 const removeUnits = `-- name: RemoveUnits :many
 UPDATE tenant.units SET removed = true, removed_with = $1::uuid,
     updated_at = now(), revision = nextval('tenant.revision')
