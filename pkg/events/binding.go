@@ -52,6 +52,23 @@ func Encode(e Event) (*nats.Msg, error) {
 	return msg, nil
 }
 
+// EncodeStructured renders the event in structured mode: all of it is the payload,
+// as JSON (§3.2). Encode is what the platform publishes; this is for those who
+// pass events on as one document.
+func EncodeStructured(e Event) (*nats.Msg, error) {
+	if err := e.Validate(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	data, err := json.Marshal(e)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	msg := nats.NewMsg(e.Subject())
+	msg.Header[headerContentType] = []string{structuredType + "; charset=utf-8"}
+	msg.Data = data
+	return msg, nil
+}
+
 // Decode reads a CloudEvent from a message in binary or structured mode
 // (§3.1, §3.2). Anything else is ErrMalformed.
 func Decode(header nats.Header, data []byte) (Event, error) {

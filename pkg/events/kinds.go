@@ -92,13 +92,13 @@ type AuthPolicy struct {
 // is never told it. UserID is empty where no account has the address.
 type Login struct {
 	UserID    string   `json:"user_id,omitempty"`
-	Email     string   `json:"email,omitempty"`
+	Email     string   `json:"email,omitempty" pii:"true"`
 	SessionID string   `json:"session_id,omitempty"`
 	TenantID  string   `json:"tenant_id,omitempty"`
 	Methods   []string `json:"methods,omitempty"`
 	Reason    string   `json:"reason,omitempty"`
-	Address   string   `json:"address,omitempty"`
-	Agent     string   `json:"agent,omitempty"`
+	Address   string   `json:"address,omitempty" pii:"true"`
+	Agent     string   `json:"agent,omitempty" pii:"true"`
 }
 
 // EndedSessions is the data of SessionsEnded. Until is when the last access
@@ -125,7 +125,7 @@ type KeyChange struct {
 	RotatedFrom string     `json:"rotated_from,omitempty"`
 	Reason      string     `json:"reason,omitempty"`
 	ExpiresAt   *time.Time `json:"expires_at,omitempty"`
-	Address     string     `json:"address,omitempty"`
+	Address     string     `json:"address,omitempty" pii:"true"`
 	// Where says where a leaked key was found, in the finder's words.
 	Where string `json:"where,omitempty"`
 }
@@ -140,7 +140,7 @@ type SigningKeys struct {
 // BusRefusal is the data of BusRefused: how many attempts of one kind came
 // from one address since the last such event.
 type BusRefusal struct {
-	Address string `json:"address,omitempty"`
+	Address string `json:"address,omitempty" pii:"true"`
 	KeyID   string `json:"key_id,omitempty"`
 	Reason  string `json:"reason"`
 	Count   int    `json:"count"`

@@ -46,7 +46,7 @@ func TenantErased(service string) Kind { return Kind{service, "tenant", "erased"
 type TenantProvision struct {
 	TenantID      string                        `json:"tenant_id"`
 	UserID        string                        `json:"user_id"`
-	Administrator *contract.TenantAdministrator `json:"administrator,omitempty"`
+	Administrator *contract.TenantAdministrator `json:"administrator,omitempty" pii:"true"`
 	// Revision is the user's, from AdministratorReady on.
 	Revision int64 `json:"revision,omitempty"`
 }

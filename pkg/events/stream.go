@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +20,7 @@ const (
 	EventsStream = "EVENTS"
 	AuditStream  = "AUDIT"
 	AccessStream = "ACCESS"
+	DeadStream   = "DEAD"
 )
 
 // AuditSubject is where the audit ingress publishes an event: tenant, source
@@ -66,7 +69,17 @@ var streams = map[string]jetstream.StreamConfig{
 		Discard:     jetstream.DiscardOld, // a record is no promise, and the newest ones count
 		MaxAge:      7 * 24 * time.Hour,
 	},
+	DeadStream: {
+		Description: "Messages that consumers gave up, until somebody handles or removes them.",
+		Subjects:    []string{"core.dead.>"},
+		MaxBytes:    128 << 20,
+		Discard:     jetstream.DiscardNew, // a consumer then keeps what it cannot give up
+		MaxAge:      90 * 24 * time.Hour,
+	},
 }
+
+// Streams are the names of all streams, sorted.
+func Streams() []string { return slices.Sorted(maps.Keys(streams)) }
 
 // Ensure creates the named stream or brings it to its declared configuration.
 // It is idempotent and safe to call from several processes at once.
@@ -77,8 +90,9 @@ func Ensure(ctx context.Context, js jetstream.JetStream, name string, replicas i
 	}
 	cfg.Name = name
 	cfg.Storage = jetstream.FileStorage
-	cfg.DenyDelete, cfg.DenyPurge = true, true
+	cfg.DenyDelete, cfg.DenyPurge = name != DeadStream, true
 	cfg.Duplicates = 2 * time.Minute
+	cfg.AllowAtomicPublish = true
 	cfg.Replicas = max(replicas, 1)
 	// In a cluster that is just starting, or when several create at once, an
 	// answer may not come: ask again.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -81,8 +82,9 @@ type Relay struct {
 	done sync.WaitGroup
 	once sync.Once
 
-	sequences sync.Map // type of event → the stream sequence at which the last one was published
-	last      uint64   // the stream sequence of the last event at all
+	sequences sync.Map     // type of event → the stream sequence at which the last one was published
+	last      uint64       // the stream sequence of the last event at all
+	since     atomic.Int64 // when the oldest waiting event was made, in ns; 0 for none
 
 	published prometheus.Counter
 	failures  prometheus.Counter
@@ -109,7 +111,10 @@ func Start(db *database.DB, js jetstream.JetStream, service string, log *slog.Lo
 	r.aside = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "buildify_outbox_set_aside", Help: "Events that the bus did not take for their size; they stay in the outbox, under negative ids.", ConstLabels: labels,
 	})
-	metrics.MustRegister(r.published, r.failures, r.waiting, r.aside)
+	lag := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "buildify_outbox_lag_seconds", Help: "Age of the oldest event that is not in its stream yet.", ConstLabels: labels,
+	}, r.lag)
+	metrics.MustRegister(r.published, r.failures, r.waiting, r.aside, lag)
 	r.done.Go(func() { r.run(ctx) })
 	return r
 }
@@ -169,33 +174,13 @@ func (r *Relay) round(ctx context.Context) (int, error) {
 		if err != nil {
 			return err
 		}
-		rows, err := tx.Query(ctx, "SELECT id, event FROM outbox WHERE id > 0 ORDER BY id LIMIT $1", batch)
-		if err != nil {
-			return err
-		}
-		type row struct {
-			ID    int64
-			Event []byte
-		}
-		waiting, err := pgx.CollectRows(rows, pgx.RowToStructByPos[row])
+		waiting, err := read(ctx, tx)
 		if err != nil {
 			return err
 		}
 		r.waiting.Set(float64(len(waiting)))
-		var sent, large []int64
-		for _, w := range waiting {
-			err = r.publish(ctx, w.Event)
-			if errors.Is(err, nats.ErrMaxPayload) {
-				r.log.Error("outbox: the bus does not take an event; it stays, set aside, and nobody is told of it",
-					"id", w.ID, "bytes", len(w.Event), "error", err)
-				large, err = append(large, w.ID), nil
-				continue
-			}
-			if err != nil {
-				break
-			}
-			sent = append(sent, w.ID)
-		}
+		r.notePending(waiting)
+		sent, large, err := r.publish(ctx, waiting)
 		if _, deleteErr := tx.Exec(ctx, "DELETE FROM outbox WHERE id = ANY($1)", sent); deleteErr != nil {
 			return deleteErr
 		}
@@ -203,6 +188,7 @@ func (r *Relay) round(ctx context.Context) (int, error) {
 			return asideErr
 		}
 		n = len(sent) + len(large)
+		r.notePending(waiting[n:])
 		r.published.Add(float64(len(sent)))
 		r.failures.Add(float64(len(large)))
 		r.aside.Set(float64(aside + len(large)))
@@ -212,6 +198,47 @@ func (r *Relay) round(ctx context.Context) (int, error) {
 		return nil
 	})
 	return n, err
+}
+
+// row is an event that waits.
+type row struct {
+	id    int64
+	event events.Event
+}
+
+func read(ctx context.Context, tx pgx.Tx) ([]row, error) {
+	rows, err := tx.Query(ctx, "SELECT id, event FROM outbox WHERE id > 0 ORDER BY id LIMIT $1", batch)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(from pgx.CollectableRow) (r row, err error) {
+		var raw []byte
+		if err := from.Scan(&r.id, &raw); err != nil {
+			return r, err
+		}
+		if err := json.Unmarshal(raw, &r.event); err != nil {
+			return r, fmt.Errorf("outbox: event %d: %w", r.id, err)
+		}
+		return r, nil
+	})
+}
+
+// notePending remembers since when the oldest of the events waits.
+func (r *Relay) notePending(waiting []row) {
+	since := int64(0)
+	if len(waiting) > 0 {
+		since = waiting[0].event.Time().UnixNano()
+	}
+	r.since.Store(since)
+}
+
+// lag is for how many seconds the oldest event waits that the last round left.
+func (r *Relay) lag() float64 {
+	since := r.since.Load()
+	if since == 0 {
+		return 0
+	}
+	return max(0, time.Since(time.Unix(0, since)).Seconds())
 }
 
 // setAside keeps events, for somebody to look at, where they hold up nobody: they
@@ -225,23 +252,42 @@ func setAside(ctx context.Context, tx pgx.Tx, ids []int64) error {
 	return err
 }
 
-func (r *Relay) publish(ctx context.Context, raw []byte) error {
-	var e events.Event
-	if err := json.Unmarshal(raw, &e); err != nil {
-		return fmt.Errorf("outbox: %w", err)
+// publish moves the events to their stream, the first ones of them at least. It
+// tells which the stream has and which the bus does not take for their size.
+func (r *Relay) publish(ctx context.Context, waiting []row) (sent, large []int64, err error) {
+	for err == nil && len(waiting) > 0 {
+		var n int
+		n, err = r.publishSome(ctx, waiting)
+		for _, w := range waiting[:n] {
+			sent = append(sent, w.id)
+		}
+		waiting = waiting[n:]
+		if errors.Is(err, nats.ErrMaxPayload) {
+			r.log.Error("outbox: the bus does not take an event; it stays, set aside, and nobody is told of it",
+				"id", waiting[0].id, "bytes", len(waiting[0].event.Data()), "error", err)
+			large, waiting, err = append(large, waiting[0].id), waiting[1:], nil
+		}
 	}
+	return sent, large, err
+}
+
+// publishSome publishes the events up to the first one that fails.
+func (r *Relay) publishSome(ctx context.Context, waiting []row) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	sequence, err := events.PublishAt(ctx, r.js, e, e.ID())
-	if err != nil {
-		return err
+	outgoing := make([]events.Outgoing, len(waiting))
+	for i, w := range waiting {
+		outgoing[i] = events.Outgoing{Event: w.event, ID: w.event.ID()}
 	}
-	if sequence < r.last { // another stream by now, which does not know the old numbers
-		r.sequences.Clear()
+	sequences, err := events.PublishBatch(ctx, r.js, outgoing)
+	for i, sequence := range sequences {
+		if sequence < r.last { // another stream by now, which does not know the old numbers
+			r.sequences.Clear()
+		}
+		r.last = sequence
+		r.sequences.Store(waiting[i].event.Type(), sequence)
 	}
-	r.last = sequence
-	r.sequences.Store(e.Type(), sequence)
-	return nil
+	return len(sequences), err
 }
 
 // Sequence is the highest stream sequence at which this relay published an

@@ -203,12 +203,15 @@ func TestWhileTheBusIsAwayEventsWaitAndThenGoByThemselves(t *testing.T) {
 	failed := func() bool { return value(t, r.failures) > 0 }
 	require.Eventually(t, failed, limit, 2*time.Millisecond)
 	require.Equal(t, 3, w.waiting())
-	require.NoError(t, w.add(nil, 4))
+	const backlog = 3*batch + 50
+	more, _ := upTo(4, backlog)
+	require.NoError(t, w.add(nil, more...))
+	require.Positive(t, r.lag())
 	w.start(address)
 	w.drained()
-	_, want := upTo(1, 4)
+	_, want := upTo(1, backlog)
 	require.Equal(t, want, w.published())
-	require.Eventually(t, func() bool { return value(t, r.published) == 4 }, limit, time.Millisecond)
+	require.Eventually(t, func() bool { return value(t, r.published) == backlog && r.lag() == 0 }, limit, time.Millisecond)
 }
 
 func value(t testing.TB, c prometheus.Collector) float64 {
@@ -231,11 +234,11 @@ func TestACrashBetweenPublishingAndDeletingPublishesOnce(t *testing.T) {
 	dying := &Relay{db: killed, js: w.js}
 	tx, err := killed.Begin(bounded(t))
 	require.NoError(t, err)
-	rows, err := tx.Query(bounded(t), "SELECT event FROM outbox ORDER BY id")
+	waiting, err := read(bounded(t), tx)
 	require.NoError(t, err)
-	waiting, err := pgx.CollectRows(rows, pgx.RowTo[[]byte])
+	sent, _, err := dying.publish(bounded(t), waiting[:1])
 	require.NoError(t, err)
-	require.NoError(t, dying.publish(bounded(t), waiting[0]))
+	require.Len(t, sent, 1)
 	require.NoError(t, tx.Rollback(bounded(t)))
 	require.Equal(t, []string{"1"}, w.published())
 	require.Equal(t, 2, w.waiting())
@@ -267,6 +270,47 @@ func TestAFullBacklogIsUnavailable(t *testing.T) {
 	w.relay()
 	w.drained()
 	require.NoError(t, w.add(nil, 4), "and open again")
+}
+
+// The same, of a whole batch, which the server then refuses for its first message.
+func TestACrashInTheMiddleOfABatchPublishesOnceAndInOrder(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	revisions, want := upTo(1, 50)
+	require.NoError(t, w.add(nil, revisions...))
+	killed := w.open()
+	dying := &Relay{db: killed, js: w.js}
+	tx, err := killed.Begin(bounded(t))
+	require.NoError(t, err)
+	waiting, err := read(bounded(t), tx)
+	require.NoError(t, err)
+	sent, _, err := dying.publish(bounded(t), waiting[:20])
+	require.NoError(t, err)
+	require.Len(t, sent, 20)
+	require.NoError(t, tx.Rollback(bounded(t)))
+
+	r := w.relay()
+	w.drained()
+	require.Equal(t, want, w.published())
+	require.Eventually(t, func() bool { return r.Sequence(events.TenantChanged) == 50 }, limit, time.Millisecond)
+}
+
+// How long the oldest event waits is what tells that nobody hears of changes.
+func TestTheLagIsTheAgeOfTheOldestEvent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.relay()
+	require.Zero(t, r.lag())
+	address := w.stop()
+	old := eventOf(t, nil)
+	old.SetTime(time.Now().Add(-time.Minute))
+	require.NoError(t, w.addOne(old))
+	require.NoError(t, w.add(nil, 1))
+	r.Notify()
+	require.Eventually(t, func() bool { return r.lag() >= 60 }, limit, 2*time.Millisecond)
+	w.start(address)
+	w.drained()
+	require.Eventually(t, func() bool { return r.lag() == 0 }, limit, 2*time.Millisecond)
 }
 
 func TestTwoRelaysKeepOrderAndPublishOnce(t *testing.T) {
