@@ -82,6 +82,7 @@ func TestIncompatibleChangesAreFound(t *testing.T) {
 		"a code has another status":           {change: map[string]string{before[6]: "code conflict 400"}, broken: true},
 		"a new field is required":             {add: "a.b request extra string required", broken: true},
 		"a new field inside one is required":  {add: "a.b request name.part string required", broken: true},
+		"a required field of a new one":       {add: "a.b request extra[].part string required"},
 		"a new operation beside the old ones": {add: "a.bb request extra string required"},
 	} {
 		now := slices.Clone(before)
@@ -107,11 +108,21 @@ func incompatible(old, now []string) (complaints []string) {
 	for _, line := range now {
 		operation, _, _ := strings.Cut(line, " ")
 		known := slices.ContainsFunc(old, func(line string) bool { return strings.HasPrefix(line, operation+" ") })
-		if known && !slices.Contains(old, line) && strings.Contains(line, " request ") && strings.HasSuffix(line, " required") {
+		if known && !slices.Contains(old, line) && strings.Contains(line, " request ") && strings.HasSuffix(line, " required") && !within(old, line) {
 			complaints = append(complaints, fmt.Sprintf("%q is required, which requests as published do not fulfil", line))
 		}
 	}
 	return complaints
+}
+
+// within reports whether a field is inside of one that was not published: who
+// does not know that one need not fill it.
+func within(old []string, today string) bool {
+	operation, field, _ := strings.Cut(today, " request ")
+	outer, _, inside := strings.Cut(field, ".")
+	return inside && !slices.ContainsFunc(old, func(line string) bool {
+		return strings.HasPrefix(line, operation+" request "+strings.TrimRight(outer, "[]{}")+" ")
+	})
 }
 
 // loosened reports whether today's line is a published one that asks less of

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/events"
@@ -14,6 +15,7 @@ import (
 	"github.com/buildify/core/pkg/kit/outbox"
 	"github.com/buildify/core/services/audit/internal/app"
 	"github.com/buildify/core/services/audit/internal/ingest"
+	"github.com/buildify/core/services/audit/internal/personal"
 )
 
 // Name of the service and of its schema.
@@ -28,8 +30,12 @@ type Service struct {
 	server    *kit.Server
 	ingester  *ingest.Ingester
 	relay     *outbox.Relay
+	ingress   *events.Group
 	tenants   *events.Consumer
 	calls     *events.Consumer
+	sending   sending
+	watch     watching
+	personal  *personal.Personal
 
 	running context.Context // ends with Stop
 	stop    context.CancelFunc
@@ -43,6 +49,11 @@ type Config struct {
 	Secret []byte
 	// Webhooks says how webhooks are sent; the zero value is for production.
 	Webhooks WebhooksConfig
+	// Proofs says how the trails are made provable; the zero value will do.
+	Proofs ProofsConfig
+	// Retention is for how long events stay in trails of tenants that have no rule of
+	// their own.
+	Retention Days
 }
 
 // New returns the service, not started.
@@ -63,19 +74,28 @@ func (s *Service) Start(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, stream := range []string{events.AuditStream, events.AccessStream} {
+	for _, stream := range []string{events.AuditStream, events.AccessStream, events.DeadStream} {
 		if err := events.Ensure(ctx, js, stream, s.deps.Replicas); err != nil {
 			return err
 		}
 	}
+	watch := kit.NewStreamWatch(js, s.deps.Telemetry)
+	s.days.Go(func() { watch.Run(s.running) })
 	client := kit.NewClient(s.deps.NATS, s.deps.Telemetry)
 	if err := s.directory.Start(ctx, client, js, directory.Tenants|directory.Members); err != nil {
 		return err
 	}
-	s.ingester, err = ingest.Start(ctx, s.deps.DB, js, s.deps.Telemetry.Log, s.deps.Telemetry.Metrics)
+	if s.personal, err = personal.New(s.deps.DB, s.cfg.Secret); err != nil {
+		return err
+	}
+	s.newWatching()
+	s.ingester, err = ingest.Start(ctx, ingest.Config{
+		DB: s.deps.DB, JetStream: js, Log: s.deps.Telemetry.Log, Metrics: s.deps.Telemetry.Metrics, Committed: s.grown, Seal: s.personal.Seal,
+	})
 	if err != nil {
 		return err
 	}
+	s.daily(func(ctx context.Context) error { return ingest.EnsureMonths(ctx, s.deps.DB, time.Now()) })
 	s.users = directory.NewUserVerifier(Name, client, s.directory, s.deps.Telemetry)
 	if err := s.users.Start(ctx, js); err != nil {
 		return err
@@ -88,19 +108,26 @@ func (s *Service) Start(ctx context.Context) (err error) {
 		return err
 	}
 	s.relay = outbox.Start(s.deps.DB, js, Name, s.deps.Telemetry.Log, s.deps.Telemetry.Metrics)
-	a := &app.App{DB: s.deps.DB, Directory: s.directory, JetStream: js, Committed: s.relay.Notify}
+	s.ingress = events.NewGroup(js)
+	a := &app.App{DB: s.deps.DB, Directory: s.directory, Ingress: s.ingress, Committed: s.relay.Notify}
+	if err := s.startWebhooks(ctx, js, a); err != nil {
+		return err
+	}
+	if err := s.startCalls(ctx, js, a); err != nil {
+		return err
+	}
 	s.tenants, err = kit.Consume(ctx, js, s.deps.Telemetry, events.ConsumeConfig{
 		Stream: events.EventsStream, Durable: Name + "_lifecycle", Subjects: []string{events.TenantErasing.Subject("*")},
 	}, a.EraseTenant)
 	if err != nil {
 		return err
 	}
-	if err := s.startCalls(ctx, js, a); err != nil {
-		return err
-	}
 	return errors.Join(
 		kit.Handle(s.server, contract.LogAudit, a.Log),
-		kit.Handle(s.server, contract.ListAudit, a.List),
+		s.handleReading(),
+		s.handleDeadLetters(),
+		s.startWatch(a),
+		s.startProofs(ctx),
 	)
 }
 
@@ -113,6 +140,8 @@ func (s *Service) Stop(ctx context.Context) error {
 	}
 	s.tenants.Stop(ctx)
 	s.calls.Stop(ctx)
+	s.sending.end(ctx)
+	s.ingress.Stop(ctx)
 	if s.ingester != nil {
 		s.ingester.Stop()
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/events"
 	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/pkg/manifest"
 	"github.com/buildify/core/services/httpbridge/internal/bundle"
@@ -23,6 +24,7 @@ import (
 	"github.com/buildify/core/services/httpbridge/internal/openapi"
 	"github.com/buildify/core/services/httpbridge/internal/origin"
 	"github.com/buildify/core/services/httpbridge/internal/route"
+	"github.com/buildify/core/services/httpbridge/internal/tail"
 	"github.com/buildify/core/web"
 )
 
@@ -49,6 +51,7 @@ type Service struct {
 	cfg      Config
 	keys     *keys.Keys
 	feed     *feed.Hub
+	tails    *tail.Hub
 	health   *kit.Health
 	listener net.Listener
 	server   *http.Server
@@ -80,6 +83,9 @@ func (s *Service) Start(ctx context.Context) (err error) {
 		return err
 	}
 	s.feed = feed.NewHub(s.deps.NATS)
+	if s.tails, err = tail.NewHub(s.deps.NATS); err != nil {
+		return fmt.Errorf("tails: %w", err)
+	}
 	handler, err := s.handler(client, trusted)
 	if err != nil {
 		return err
@@ -114,7 +120,7 @@ func (s *Service) handler(client *kit.Client, trusted origin.Trusted) (http.Hand
 		return nil, fmt.Errorf("openapi: %w", err)
 	}
 	mux := http.NewServeMux()
-	(&route.Router{Client: client, Keys: s.keys, Feed: s.feed, Telemetry: s.deps.Telemetry, Trusted: trusted}).Mount(mux)
+	(&route.Router{Client: client, Keys: s.keys, Feed: s.feed, Tails: s.tails, Telemetry: s.deps.Telemetry, Trusted: trusted}).Mount(mux)
 	pages := web.Handler()
 	for _, pattern := range web.Patterns() {
 		mux.Handle(pattern, pages)
@@ -126,6 +132,14 @@ func (s *Service) handler(client *kit.Client, trusted origin.Trusted) (http.Hand
 	mux.HandleFunc("GET /openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(document) // the client is gone: nobody is left to tell
+	})
+	catalogue, err := json.Marshal(map[string]any{"items": events.Catalogue()})
+	if err != nil {
+		return nil, fmt.Errorf("events: %w", err)
+	}
+	mux.HandleFunc("GET /api/v1/events/catalogue", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write(catalogue) // as above
 	})
 	schema := manifest.Schema()
 	mux.HandleFunc("GET /schemas/manifest.v2.json", func(w http.ResponseWriter, _ *http.Request) {
@@ -144,6 +158,9 @@ func (s *Service) recovered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
 			if p := recover(); p != nil {
+				if p == http.ErrAbortHandler { //nolint:errorlint // the value itself
+					panic(p) // an answer that cannot be finished
+				}
 				id := uuid.NewString()
 				s.deps.Telemetry.LogPanic(r.URL.Path, id, p)
 				contract.WriteProblem(w, &contract.Error{
@@ -170,11 +187,13 @@ func (s *Service) Stop(ctx context.Context) error {
 	if s.server != nil {
 		s.health.Drain()
 		s.feed.Stop() // streams never finish by themselves
+		s.tails.Stop()
 		err = kit.ShutdownHTTP(ctx, s.server)
 	} else if s.listener != nil {
 		err = s.listener.Close()
 	}
 	s.feed.Stop()
+	s.tails.Stop()
 	s.keys.Stop()
 	return err
 }

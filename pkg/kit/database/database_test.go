@@ -161,8 +161,26 @@ var inserts = []struct{ service, table, column, sql string }{
 	{"rbac", "users", "tenant_id", "INSERT INTO users VALUES ('%[1]s', '%[1]s', false, 1)"},
 	{"audit", "heads", "tenant_id", "INSERT INTO heads VALUES ('%s', 1)"},
 	{"audit", "calls", "tenant_id", "INSERT INTO calls VALUES ('%s', now(), gen_random_uuid(), 0, now(), '', 1, '{}', '')"},
-	{"audit", "events", "tenant_id", `INSERT INTO events (tenant_id, tenant_seq, id, message_id, occurred_at, user_id, source, action, resource_type, resource_id, request_id, outcome, received, stream)
-		VALUES ('%s', 1, gen_random_uuid(), gen_random_uuid()::text, now(), gen_random_uuid(), '', '', '', '', '', 'success', '', 'AUDIT')`},
+	{"audit", "webhooks", "tenant_id", "INSERT INTO webhooks (id, tenant_id, url, types, secret) VALUES ('%[1]s', '%[1]s', '', '{}', '')"},
+	{"audit", "webhook_deliveries", "tenant_id", `INSERT INTO webhook_deliveries (id, tenant_id, webhook_id, event_id, event_type, event_tenant, event_time, body, state)
+		VALUES ('%[1]s', '%[1]s', '%[1]s', '', '', '%[1]s', now(), '', 'waiting')`},
+	{"audit", "webhook_attempts", "tenant_id", `INSERT INTO webhook_attempts (tenant_id, delivery_id, number, at, status, latency_ms, answer, error)
+		VALUES ('%[1]s', '%[1]s', 1, now(), 0, 0, '', '')`},
+	{"audit", "events", "tenant_id", `INSERT INTO events (tenant_id, tenant_seq, id, message_id, occurred_at, stream, type, source, action, outcome, reason, module, key_id,
+			resource_type, resource_id, request_id, operation, address, agent, entry, leaf)
+		VALUES ('%s', 1, gen_random_uuid(), gen_random_uuid()::text, now(), 'AUDIT', '', '', '', 'success', '', '', '', '', '', '', '', '', '', '', '')`},
+	{"audit", "events_before", "tenant_id", `INSERT INTO events_before (tenant_id, tenant_seq, id, message_id, occurred_at, source, action, resource_type, resource_id, request_id, outcome, received, stream)
+		VALUES ('%s', 1, gen_random_uuid(), gen_random_uuid()::text, now(), '', '', '', '', '', 'success', '', 'AUDIT')`},
+	{"audit", "person_keys", "tenant_id", "INSERT INTO person_keys VALUES ('%[1]s', '%[1]s', '')"},
+	{"audit", "checkpoints", "tenant_id", "INSERT INTO checkpoints VALUES ('%s', 1, '', '')"},
+	{"audit", "tiles", "tenant_id", "INSERT INTO tiles VALUES ('%s', 0, 0, '')"},
+	{"audit", "kept_leaves", "tenant_id", "INSERT INTO kept_leaves VALUES ('%s', 1, '')"},
+	{"audit", "alerts", "tenant_id", "INSERT INTO alerts (tenant_id, id, name, rule, enabled, from_seq) VALUES ('%[1]s', '%[1]s', 'a', '{}', true, 0)"},
+	{"audit", "alert_cursors", "tenant_id", "INSERT INTO alert_cursors VALUES ('%s', 0)"},
+	{"audit", "alert_counts", "tenant_id", "INSERT INTO alert_counts VALUES ('%[1]s', '%[1]s', '', '{}', now(), now())"},
+	{"audit", "retention", "tenant_id", "INSERT INTO retention (tenant_id, reason) VALUES ('%s', '')"},
+	{"audit", "holds", "tenant_id", "INSERT INTO holds (id, tenant_id, reason) VALUES ('%[1]s', '%[1]s', '')"},
+	{"audit", "held_erasures", "tenant_id", "INSERT INTO held_erasures (tenant_id) VALUES ('%s')"},
 }
 
 func TestEveryTenantOwnedTableIsUnderForcedRowSecurity(t *testing.T) {
@@ -170,15 +188,16 @@ func TestEveryTenantOwnedTableIsUnderForcedRowSecurity(t *testing.T) {
 	url := kittest.Database(t, migrate)
 	rows, err := superuser(t, url).Query(bounded(t), `
 		SELECT c.table_schema || '.' || c.table_name, k.relrowsecurity AND k.relforcerowsecurity
-			AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = k.oid)
+			AND EXISTS (SELECT FROM pg_policy p WHERE p.polrelid = k.oid), k.relispartition
 		FROM information_schema.columns c
 		JOIN pg_class k ON k.oid = (quote_ident(c.table_schema) || '.' || quote_ident(c.table_name))::regclass
 		WHERE c.table_schema = ANY($1) AND (c.column_name = 'tenant_id' OR (c.table_schema, c.table_name, c.column_name) = ('tenant', 'tenants', 'id'))
 		ORDER BY 1`, migrations.Services)
 	require.NoError(t, err)
 	type table struct {
-		Name    string
-		Secured bool
+		Name      string
+		Secured   bool
+		Partition bool
 	}
 	tables, err := pgx.CollectRows(rows, pgx.RowToStructByPos[table])
 	require.NoError(t, err)
@@ -189,7 +208,9 @@ func TestEveryTenantOwnedTableIsUnderForcedRowSecurity(t *testing.T) {
 	var found []string
 	for _, table := range tables {
 		require.True(t, table.Secured, "%s has rows of tenants and no forced row-level security", table.Name)
-		found = append(found, table.Name)
+		if !table.Partition { // of a table that is tried
+			found = append(found, table.Name)
+		}
 	}
 	require.ElementsMatch(t, known, found, "give a new table its line in inserts, so that the next test tries it")
 }

@@ -4,8 +4,7 @@ package app
 import (
 	"context"
 
-	"github.com/nats-io/nats.go/jetstream"
-
+	"github.com/buildify/core/pkg/events"
 	"github.com/buildify/core/pkg/kit/database"
 	"github.com/buildify/core/pkg/kit/directory"
 )
@@ -15,9 +14,19 @@ import (
 type App struct {
 	DB        *database.DB
 	Directory *directory.Directory
-	JetStream jetstream.JetStream
+	// Ingress publishes into stream AUDIT, for many callers at once.
+	Ingress *events.Group
 	// Committed is told that events wait in the outbox.
 	Committed func()
 	// EraseCalls removes the records of a tenant's calls.
 	EraseCalls func(ctx context.Context, tenant string) error
+	// EraseWebhooks removes a tenant's webhooks, and what was sent of its events.
+	EraseWebhooks func(ctx context.Context, tenant string) error
+}
+
+// Publish returns once stream AUDIT has the event on disk. The same id is the
+// same event.
+func (a *App) Publish(ctx context.Context, e events.Event, id string) error {
+	_, err := a.Ingress.Publish(ctx, e, id)
+	return err
 }

@@ -28,20 +28,21 @@ func (a *App) Deny(ctx context.Context, tenant, id string, d events.Denial) erro
 	if d.Module != "" {
 		source = d.Module
 	}
-	details, err := json.Marshal(map[string]any{"code": d.Code, "count": d.Count, "asked": d.Asked, "subject_id": d.SubjectID, "key_id": d.KeyID, "address": d.Address})
+	details, err := json.Marshal(map[string]any{"count": d.Count, "asked": d.Asked})
 	if err != nil {
 		return err
 	}
 	e, err := events.Make(record.Type, "/modules/"+source, events.AuditSubject(tenant, source, d.Operation), map[string]string{
 		events.TenantID: tenant, events.ActorID: d.UserID, events.Outcome: "denied",
 	}, record.Data{
-		UserID: d.UserID, Source: source, Action: d.Operation, ResourceType: "operation",
-		Details: details, RequestID: d.RequestID,
+		Actor:  record.Actor{UserID: d.UserID, Module: d.Module, KeyID: d.KeyID},
+		Source: source, Action: d.Operation, Target: record.Target{Type: "user", ID: d.SubjectID}, Reason: d.Code,
+		Request: record.Request{ID: d.RequestID, Operation: d.Operation, Address: d.Address}, Details: details,
 	})
 	if err != nil {
 		return err
 	}
 	e.SetID(id)
 	e.SetTime(d.Time.Truncate(time.Microsecond))
-	return events.Publish(ctx, a.JetStream, e, events.MessageID(tenant, source, id, e.Data()))
+	return a.Publish(ctx, e, events.MessageID(tenant, source, id, e.Data()))
 }

@@ -9,22 +9,31 @@ import (
 	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/pkg/kit/database"
 	"github.com/buildify/core/pkg/kit/outbox"
+	"github.com/buildify/core/services/audit/internal/holds"
 	"github.com/buildify/core/services/audit/internal/store/db"
 )
 
 // EraseTenant takes in TenantErasing: the tenant's trail ends, goes, and that is
 // told. A trail may be long, so it goes in parts, each a transaction, and ingest
-// waits for none of them; asked again, it goes on where it was.
+// waits for none of them; asked again, it goes on where it was. A trail under a
+// legal hold stays as it is, and goes when no hold is left.
 func (a *App) EraseTenant(ctx context.Context, e events.Event) error {
 	asked, err := events.Data[events.TenantErasure](e)
 	if err != nil {
 		return err
 	}
-	records := int64(0)
+	records, may := int64(0), false
 	err = a.DB.In(ctx, database.Everything, func(tx pgx.Tx) (err error) {
-		records, err = db.New(tx).EndTrail(ctx, asked.TenantID)
+		q := db.New(tx)
+		if may, err = holds.Erasing(ctx, q, asked.TenantID); err != nil || !may {
+			return err
+		}
+		records, err = q.EndTrail(ctx, asked.TenantID)
 		return err
 	})
+	if err == nil && !may { // it comes again when no hold is left
+		return nil
+	}
 	for n := int64(1); n > 0 && err == nil; {
 		err = a.DB.In(ctx, database.Everything, func(tx pgx.Tx) (err error) {
 			n, err = db.New(tx).EraseEvents(ctx, asked.TenantID)
@@ -34,10 +43,31 @@ func (a *App) EraseTenant(ctx context.Context, e events.Event) error {
 	if err == nil {
 		err = a.EraseCalls(ctx, asked.TenantID)
 	}
+	if err == nil {
+		err = a.EraseWebhooks(ctx, asked.TenantID)
+	}
 	if err != nil {
 		return err
 	}
 	err = a.DB.In(ctx, database.Everything, func(tx pgx.Tx) error {
+		if err := db.New(tx).EraseTree(ctx, asked.TenantID); err != nil {
+			return err
+		}
+		if err := db.New(tx).ErasePersonKeys(ctx, asked.TenantID); err != nil {
+			return err
+		}
+		if err := db.New(tx).EraseCheckpoints(ctx, asked.TenantID); err != nil {
+			return err
+		}
+		if err := db.New(tx).EraseAlerts(ctx, asked.TenantID); err != nil {
+			return err
+		}
+		if err := db.New(tx).EndHeldErasure(ctx, asked.TenantID); err != nil {
+			return err
+		}
+		if err := db.New(tx).EraseRetention(ctx, asked.TenantID); err != nil {
+			return err
+		}
 		if _, err := db.New(tx).ErasePoison(ctx, asked.TenantID); err != nil {
 			return err
 		}

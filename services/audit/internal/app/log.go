@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -16,32 +17,52 @@ const maxDetails = 64 << 10
 // source of the event are verified facts: the tenant is the user's, the source
 // is the calling module.
 func (a *App) Log(ctx context.Context, r *contract.LogAuditRequest) (*contract.LogAuditResponse, error) {
-	if len(r.Details) > maxDetails {
-		return nil, contract.Invalid("details", "exceeds %d bytes", maxDetails)
+	if err := bounded(r); err != nil {
+		return nil, err
 	}
 	principal, user := kit.PrincipalFrom(ctx), kit.UUID(r.UserID)
 	tenant, err := a.Directory.VisibleUser(ctx, user, kit.UUID(r.TenantID))
 	if err != nil {
 		return nil, err
 	}
+	behalf := kit.UUID(r.OnBehalfOf)
+	if _, member := a.Directory.MemberOf(behalf, tenant.ID); behalf != "" && !member {
+		return nil, &contract.Error{Code: contract.NotFound, Field: "on_behalf_of", Message: "nobody in the tenant has this id"}
+	}
 	source := "core"
 	if principal.Kind == kit.KindModule {
 		source = principal.Module
 	}
 	e, err := events.Make(record.Type, "/modules/"+source, events.AuditSubject(tenant.ID, source, r.Action), map[string]string{
-		events.TenantID: tenant.ID, events.ActorID: user, events.Outcome: "success",
+		events.TenantID: tenant.ID, events.ActorID: user, events.Outcome: cmp.Or(r.Outcome, "success"),
 	}, record.Data{
-		UserID: user, Source: source, Action: r.Action, ResourceType: r.ResourceType,
-		ResourceID: string(r.ResourceID), Details: r.Details, RequestID: kit.RequestID(ctx),
+		Actor:  record.Actor{UserID: user, Module: principal.Module, KeyID: principal.KeyID, OnBehalfOf: behalf},
+		Source: source, Action: r.Action, Target: record.Target{Type: r.ResourceType, ID: string(r.ResourceID)}, Reason: r.Reason,
+		Request: record.Request{ID: kit.RequestID(ctx), Operation: contract.LogAudit.Name, Address: r.Address, Agent: r.Agent},
+		Changes: r.Changes, Details: r.Details,
 	})
 	if err != nil {
 		return nil, err
 	}
 	id := events.MessageID(tenant.ID, source, e.ID(), e.Data())
-	if err := events.Publish(ctx, a.JetStream, e, id); err != nil {
+	if err := a.Publish(ctx, e, id); err != nil {
 		return nil, unavailable(ctx, err)
 	}
 	return &contract.LogAuditResponse{Status: "logged", ID: e.ID()}, nil
+}
+
+func bounded(r *contract.LogAuditRequest) error {
+	if len(r.Details) > maxDetails {
+		return contract.Invalid("details", "exceeds %d bytes", maxDetails)
+	}
+	size := len(r.Details)
+	for _, c := range r.Changes {
+		size += len(c.Field) + len(c.Before) + len(c.After)
+	}
+	if size > maxDetails {
+		return contract.Invalid("changes", "exceeds %d bytes, with the details", maxDetails)
+	}
+	return nil
 }
 
 // unavailable tells that the stream did not take the event: it is away or

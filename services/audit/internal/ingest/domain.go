@@ -10,7 +10,6 @@ import (
 
 	"github.com/buildify/core/pkg/events"
 	"github.com/buildify/core/services/audit/internal/record"
-	"github.com/buildify/core/services/audit/internal/store/db"
 )
 
 // domainType is the CloudEvents type of a domain event: service, entity, verb.
@@ -23,14 +22,14 @@ var resourceMembers = []string{"id", "session_id", "user_id", "module", "tenant_
 // readDomain takes a domain event out of a message of EVENTS. The bus lets a
 // service publish only under subjects of its name, so what the type says is
 // believed where the subject says the same.
-func readDomain(msg jetstream.Msg) (db.AuditEvent, error) {
+func readDomain(msg jetstream.Msg) (row, error) {
 	e, err := events.Decode(msg.Headers(), msg.Data())
 	if err != nil {
-		return db.AuditEvent{}, err
+		return row{}, err
 	}
 	parts := domainType.FindStringSubmatch(e.Type())
 	if parts == nil {
-		return db.AuditEvent{}, fmt.Errorf("type %s is not a domain event's", e.Type())
+		return row{}, fmt.Errorf("type %s is not a domain event's", e.Type())
 	}
 	kind := events.Kind{Service: parts[1], Entity: parts[2], Verb: parts[3]}
 	tenant := events.Extension(e, events.TenantID)
@@ -38,43 +37,40 @@ func readDomain(msg jetstream.Msg) (db.AuditEvent, error) {
 		tenant = events.Platform
 	}
 	if msg.Subject() != kind.Subject(tenant) {
-		return db.AuditEvent{}, fmt.Errorf("an event of type %s and tenant %s does not belong on its subject", e.Type(), tenant)
+		return row{}, fmt.Errorf("an event of type %s and tenant %s does not belong on its subject", e.Type(), tenant)
 	}
 	if tenant == events.Platform {
 		tenant = record.PlatformTenant
 	}
 	if tenant, err = canonical(tenant); err != nil {
-		return db.AuditEvent{}, fmt.Errorf("%s: %w", events.TenantID, err)
+		return row{}, fmt.Errorf("%s: %w", events.TenantID, err)
 	}
 	id, err := canonical(e.ID())
 	if err != nil {
-		return db.AuditEvent{}, fmt.Errorf("id: %w", err)
+		return row{}, fmt.Errorf("id: %w", err)
 	}
 	members, err := membersOf(e.Data())
 	if err != nil {
-		return db.AuditEvent{}, err
+		return row{}, err
 	}
-	row := db.AuditEvent{
-		TenantID: tenant, ID: id, MessageID: events.MessageID(tenant, kind.Service, id, e.Data()),
-		OccurredAt: e.Time(), Source: kind.Service, Action: kind.Service + "." + kind.Entity + "." + kind.Verb,
-		ResourceType: kind.Entity, RequestID: storable(events.Extension(e, events.RequestID)),
-		Outcome: outcome(e), Received: e.Data(),
-	}
-	if meta, err := msg.Metadata(); err == nil && row.OccurredAt.IsZero() {
-		row.OccurredAt = meta.Timestamp
-	}
+	r := newRow(events.EventsStream, tenant, id, e)
+	r.MessageID = events.MessageID(tenant, kind.Service, id, e.Data())
+	r.Source, r.Action = kind.Service, kind.Service+"."+kind.Entity+"."+kind.Verb
+	r.RequestID = storable(events.Extension(e, events.RequestID))
+	r.ResourceType, r.Reason = kind.Entity, storable(text(members["reason"]))
+	r.Address, r.Agent = storable(text(members["address"])), storable(text(members["agent"]))
 	for _, member := range resourceMembers {
-		if row.ResourceID = storable(text(members[member])); row.ResourceID != "" {
+		if r.ResourceID = storable(text(members[member])); r.ResourceID != "" {
 			break
 		}
 	}
 	for _, id := range []string{events.Extension(e, events.ActorID), text(members["user_id"])} {
 		if user, err := canonical(id); err == nil {
-			row.UserID = &user
+			r.UserID = &user
 			break
 		}
 	}
-	return row, nil
+	return r, nil
 }
 
 // membersOf are the members of an event's data, none when it is no object. The

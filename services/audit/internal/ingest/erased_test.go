@@ -47,7 +47,8 @@ func TestNothingIsLeftOfAnErasedTenant(t *testing.T) {
 	require.Equal(t, 10, w.gapFree(tenant))
 	require.Len(t, w.deadLetters(), 1)
 
-	a := &app.App{DB: w.db, Committed: func() {}, EraseCalls: func(context.Context, string) error { return nil }}
+	none := func(context.Context, string) error { return nil }
+	a := &app.App{DB: w.db, Committed: func() {}, EraseCalls: none, EraseWebhooks: none}
 	erase, err := events.New(events.TenantErasing, "", 1, events.TenantErasure{TenantID: tenant})
 	require.NoError(t, err)
 	for range 2 {

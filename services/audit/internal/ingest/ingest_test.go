@@ -23,6 +23,7 @@ import (
 	"github.com/buildify/core/pkg/kit/kittest"
 	"github.com/buildify/core/pkg/kit/natsconn"
 	"github.com/buildify/core/pkg/kit/natsserver"
+	"github.com/buildify/core/pkg/trail"
 	"github.com/buildify/core/services/audit/internal/record"
 )
 
@@ -94,7 +95,7 @@ func (w *world) jetStreamOf(user string) jetstream.JetStream {
 // ingester starts a replica.
 func (w *world) ingester() *Ingester {
 	w.t.Helper()
-	i, err := Start(bounded(w.t), w.open(), w.jetStream(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	i, err := Start(bounded(w.t), Config{DB: w.open(), JetStream: w.jetStream(), Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
 	require.NoError(w.t, err)
 	w.t.Cleanup(i.Stop)
 	return i
@@ -103,7 +104,10 @@ func (w *world) ingester() *Ingester {
 // event is an audit event of a tenant.
 func event(t testing.TB, tenant string, change ...func(*record.Data)) events.Event {
 	t.Helper()
-	data := record.Data{UserID: uuid.NewString(), Source: "crm", Action: "invoice.created", ResourceType: "invoice", RequestID: "request-1"}
+	data := record.Data{
+		Actor: record.Actor{UserID: uuid.NewString()}, Source: "crm", Action: "invoice.created",
+		Target: record.Target{Type: "invoice"}, Request: record.Request{ID: "request-1"},
+	}
 	for _, f := range change {
 		f(&data)
 	}
@@ -157,17 +161,28 @@ type entry struct {
 	Received []byte
 }
 
+// received is the data in an entry.
+func received(t testing.TB, line []byte) []byte {
+	t.Helper()
+	e, err := trail.Decode(line)
+	require.NoError(t, err)
+	return e.Data
+}
+
 // trail is what is stored of a tenant, in order.
 func (w *world) trail(tenant string) (entries []entry) {
 	w.t.Helper()
 	require.NoError(w.t, w.db.Read(bounded(w.t), tenant, func(tx pgx.Tx) error {
-		rows, err := tx.Query(bounded(w.t), "SELECT tenant_seq, id::text, received FROM events ORDER BY tenant_seq")
+		rows, err := tx.Query(bounded(w.t), "SELECT tenant_seq, id::text, entry FROM events ORDER BY tenant_seq")
 		if err != nil {
 			return err
 		}
 		entries, err = pgx.CollectRows(rows, pgx.RowToStructByPos[entry])
 		return err
 	}))
+	for i := range entries {
+		entries[i].Received = received(w.t, entries[i].Received)
+	}
 	return entries
 }
 
@@ -220,12 +235,12 @@ func TestReceivedBytesAreStoredByteForByte(t *testing.T) {
 	want = append(want, plain.Data())
 	w.ingester()
 	w.done()
-	trail := w.trail(tenant)
-	require.Len(t, trail, len(want))
+	stored := w.trail(tenant)
+	require.Len(t, stored, len(want))
 	for i := range want {
-		require.Equal(t, string(want[i]), string(trail[i].Received))
+		require.Equal(t, string(want[i]), string(stored[i].Received))
 	}
-	require.Equal(t, plain.ID(), trail[2].ID)
+	require.Equal(t, plain.ID(), stored[2].ID)
 	require.Empty(t, w.deadLetters())
 }
 
@@ -310,7 +325,7 @@ func TestABatchThatWasStoredAndNotAcknowledgedIsStoredOnce(t *testing.T) {
 // readerByHand is the reader of a stream whose loop the test runs by hand.
 func (w *world) readerByHand(stream string) *reader {
 	w.t.Helper()
-	i, err := Start(bounded(w.t), w.db, w.jetStream(), slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	i, err := Start(bounded(w.t), Config{DB: w.db, JetStream: w.jetStream(), Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry()})
 	require.NoError(w.t, err)
 	i.Stop()
 	for _, r := range i.readers {
@@ -399,9 +414,9 @@ func TestPoisonIsKeptApartAndTheRestIsStored(t *testing.T) {
 	for _, spoil := range []func(*record.Data){
 		func(d *record.Data) { d.Source = "a\x00b" },
 		func(d *record.Data) { d.Action = "a\x00b" },
-		func(d *record.Data) { d.ResourceType = "a\x00b" },
-		func(d *record.Data) { d.ResourceID = "a\x00b" },
-		func(d *record.Data) { d.RequestID = "a\x00b" },
+		func(d *record.Data) { d.Target.Type = "a\x00b" },
+		func(d *record.Data) { d.Target.ID = "a\x00b" },
+		func(d *record.Data) { d.Request.ID = "a\x00b" },
 		func(d *record.Data) { d.Action = randomText(10_000) },
 	} {
 		bad(headers(nil), string(event(t, tenant, spoil).Data()))
@@ -435,8 +450,8 @@ func TestOneIDInAnotherSpellingIsTheSameTenant(t *testing.T) {
 	w.send(event(t, tenant))
 	w.send(event(t, strings.ToUpper(tenant)))
 	w.send(event(t, "urn:uuid:"+tenant))
-	w.send(event(t, tenant, func(d *record.Data) { d.UserID = "urn:uuid:" + d.UserID }))
-	w.send(event(t, tenant, func(d *record.Data) { d.UserID = "{" + strings.ToUpper(d.UserID) + "}" }))
+	w.send(event(t, tenant, func(d *record.Data) { d.Actor.UserID = "urn:uuid:" + d.Actor.UserID }))
+	w.send(event(t, tenant, func(d *record.Data) { d.Actor.UserID = "{" + strings.ToUpper(d.Actor.UserID) + "}" }))
 	w.ingester()
 	w.done()
 	require.Equal(t, 5, w.gapFree(tenant))

@@ -1,7 +1,7 @@
 package ingest
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/google/uuid"
@@ -9,36 +9,56 @@ import (
 
 	"github.com/buildify/core/pkg/events"
 	"github.com/buildify/core/services/audit/internal/record"
-	"github.com/buildify/core/services/audit/internal/store/db"
 )
 
-// readLogged takes what a module logged out of a message of AUDIT. Its tenant
-// and its message id are what only the ingress could have put there.
-func readLogged(msg jetstream.Msg) (db.AuditEvent, error) {
+// readLogged takes what a module logged, or a refused call, out of a message of
+// AUDIT. Its tenant and its message id are what only the ingress could have put
+// there.
+func readLogged(msg jetstream.Msg) (row, error) {
 	e, err := events.Decode(msg.Headers(), msg.Data())
 	if err != nil {
-		return db.AuditEvent{}, err
+		return row{}, err
 	}
-	var data record.Data
-	if err := json.Unmarshal(e.Data(), &data); err != nil {
-		return db.AuditEvent{}, err
+	if e.Type() != record.Type && e.Type() != record.FirstType {
+		return row{}, fmt.Errorf("type %s is not an audit event", e.Type())
 	}
-	ids := [3]string{e.ID(), events.Extension(e, events.TenantID), data.UserID}
+	data, err := record.Read(e.Type(), e.Data())
+	if err != nil {
+		return row{}, err
+	}
+	if data.Action == "" {
+		return row{}, errors.New("data without an action is not an audit event's")
+	}
+	ids := [2]string{e.ID(), events.Extension(e, events.TenantID)}
 	for i, id := range ids {
 		if ids[i], err = canonical(id); err != nil {
-			return db.AuditEvent{}, err
+			return row{}, err
 		}
 	}
-	id, tenant, user := ids[0], ids[1], ids[2]
-	if e.Type() != record.Type {
-		return db.AuditEvent{}, fmt.Errorf("type %s is not an audit event", e.Type())
+	id, tenant := ids[0], ids[1]
+	r := newRow(events.AuditStream, tenant, id, e)
+	if r.UserID, err = person(data.Actor.UserID); err != nil {
+		return row{}, fmt.Errorf("user_id: %w", err)
 	}
-	return db.AuditEvent{
-		TenantID: tenant, ID: id, MessageID: events.MessageID(tenant, data.Source, id, e.Data()),
-		OccurredAt: e.Time(), UserID: &user, Source: data.Source, Action: data.Action,
-		ResourceType: data.ResourceType, ResourceID: data.ResourceID, RequestID: data.RequestID,
-		Outcome: outcome(e), Received: e.Data(),
-	}, nil
+	if r.OnBehalfOf, err = person(data.Actor.OnBehalfOf); err != nil {
+		return row{}, fmt.Errorf("on_behalf_of: %w", err)
+	}
+	r.MessageID = events.MessageID(tenant, data.Source, id, e.Data())
+	r.Source, r.Action, r.Reason = data.Source, data.Action, data.Reason
+	r.Module, r.KeyID = data.Actor.Module, data.Actor.KeyID
+	r.ResourceType, r.ResourceID = data.Target.Type, data.Target.ID
+	r.RequestID, r.Operation = data.Request.ID, data.Request.Operation
+	r.Address, r.Agent = data.Request.Address, data.Request.Agent
+	return r, nil
+}
+
+// person is a user's id, nil for nobody.
+func person(id string) (*string, error) {
+	if id == "" {
+		return nil, nil
+	}
+	id, err := canonical(id)
+	return &id, err
 }
 
 // canonical is a UUID as the database gives it back.

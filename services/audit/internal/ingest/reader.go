@@ -21,11 +21,15 @@ const (
 	// batchBytes bounds a batch; the bus cuts off a reader that is further
 	// behind than max_pending.
 	batchBytes = 2 << 20
-	unacked    = 4000
+	unacked    = 16000
 	ackWait    = 10 * time.Second      // after a kill, what was fetched is delivered again this late
 	linger     = 20 * time.Millisecond // how long a batch may wait for company
-	idle       = 5 * time.Second
-	tryAgain   = time.Second
+	few        = 12                    // messages of any size that max_pending has room for
+	// behind is from how many waiting messages on a batch is given time to fill.
+	behind   = 1000
+	filling  = 100 * time.Millisecond
+	idle     = 5 * time.Second
+	tryAgain = time.Second
 )
 
 // reader moves the messages of one stream.
@@ -35,7 +39,10 @@ type reader struct {
 	consumer jetstream.Consumer
 	stream   string
 	// read makes a record of a message; its error makes the message poison.
-	read func(jetstream.Msg) (db.AuditEvent, error)
+	read func(jetstream.Msg) (row, error)
+	seal Seal
+	// committed may be nil.
+	committed func(grown map[string]int64)
 
 	stored, poison prometheus.Counter
 	lag            prometheus.Gauge
@@ -58,23 +65,49 @@ func (r *reader) watch(ctx context.Context) {
 	}
 }
 
+// batch is what was fetched together, as it was read.
+type batch struct {
+	messages []jetstream.Msg
+	rows     []row
+	bad      []db.StorePoisonParams
+}
+
+// run stores batch after batch; while one is stored, the next one is fetched and
+// read. Stop cuts none of them short: what was fetched is finished.
 func (r *reader) run(ctx context.Context) {
-	for ctx.Err() == nil {
-		messages, err := r.fetch(ctx)
-		if err == nil && len(messages) > 0 {
-			// Not cut short by Stop: what was fetched is finished.
-			err = r.ingest(context.WithoutCancel(ctx), messages)
-			if refused(err) {
-				err = r.ingestSingly(context.WithoutCancel(ctx), messages)
+	batches := make(chan batch)
+	go func() {
+		defer close(batches)
+		for ctx.Err() == nil {
+			messages, err := r.fetch(ctx)
+			if err != nil {
+				r.pause(ctx, err)
+			} else if len(messages) > 0 {
+				batches <- r.readAll(messages)
 			}
 		}
-		if err != nil && ctx.Err() == nil {
-			r.log.Warn("audit events not stored; will try again", "error", err)
-			select {
-			case <-ctx.Done():
-			case <-time.After(tryAgain):
-			}
+	}()
+	storing := context.WithoutCancel(ctx)
+	for b := range batches {
+		err := r.store(storing, b)
+		if refused(err) {
+			err = r.ingestSingly(storing, b.messages)
 		}
+		if err != nil {
+			r.pause(ctx, err) // what is not acknowledged comes again
+		}
+	}
+}
+
+// pause waits before the next try.
+func (r *reader) pause(ctx context.Context, because error) {
+	if ctx.Err() != nil {
+		return
+	}
+	r.log.Warn("audit events not stored; will try again", "error", because)
+	select {
+	case <-ctx.Done():
+	case <-time.After(tryAgain):
 	}
 }
 
@@ -99,12 +132,25 @@ func (r *reader) fetch(ctx context.Context) ([]jetstream.Msg, error) {
 	if len(messages) == 0 {
 		return nil, ignoreTimeout(first.Error())
 	}
-	more, err := r.consumer.FetchBytes(batchBytes, jetstream.FetchMaxWait(linger))
+	more, err := r.company(messages[0])
 	if err != nil {
 		return nil, err
 	}
 	messages = append(messages, collect(more)...)
 	return messages, ignoreTimeout(more.Error())
+}
+
+// company is what is there or arrives with a first message. FetchBytes makes room
+// for a million messages each time, so it is only for when there are some.
+func (r *reader) company(first jetstream.Msg) (jetstream.MessageBatch, error) {
+	meta, err := first.Metadata()
+	switch {
+	case err == nil && meta.NumPending == 0:
+		return r.consumer.Fetch(few, jetstream.FetchMaxWait(linger))
+	case err == nil && meta.NumPending >= behind:
+		return r.consumer.FetchBytes(batchBytes, jetstream.FetchMaxWait(filling))
+	}
+	return r.consumer.FetchBytes(batchBytes, jetstream.FetchMaxWait(linger))
 }
 
 func collect(b jetstream.MessageBatch) []jetstream.Msg {
@@ -122,19 +168,23 @@ func ignoreTimeout(err error) error {
 	return err
 }
 
-// ingest stores a batch and acknowledges it.
-func (r *reader) ingest(ctx context.Context, messages []jetstream.Msg) error {
-	var rows []db.AuditEvent
-	var bad []db.StorePoisonParams
+// readAll makes records of messages, and poison of those that cannot be.
+func (r *reader) readAll(messages []jetstream.Msg) batch {
+	b := batch{messages: messages, rows: make([]row, 0, len(messages))}
 	for _, msg := range messages {
 		row, err := r.read(msg)
 		if err != nil {
-			bad = append(bad, r.poisonOf(msg, err))
+			b.bad = append(b.bad, r.poisonOf(msg, err))
 			continue
 		}
-		rows = append(rows, row)
+		b.rows = append(b.rows, row)
 	}
-	return r.store(ctx, messages, rows, bad)
+	return b
+}
+
+// ingest stores what messages say, and acknowledges them.
+func (r *reader) ingest(ctx context.Context, messages []jetstream.Msg) error {
+	return r.store(ctx, r.readAll(messages))
 }
 
 // ingestSingly keeps one message that the database refuses from holding up
@@ -144,7 +194,7 @@ func (r *reader) ingestSingly(ctx context.Context, messages []jetstream.Msg) err
 		err := r.ingest(ctx, []jetstream.Msg{msg})
 		if refused(err) {
 			r.log.Error("audit event refused by the database: kept as dead letter", "subject", msg.Subject(), "error", err)
-			err = r.store(ctx, []jetstream.Msg{msg}, nil, []db.StorePoisonParams{r.poisonOf(msg, err)})
+			err = r.store(ctx, batch{messages: []jetstream.Msg{msg}, bad: []db.StorePoisonParams{r.poisonOf(msg, err)}})
 		}
 		if err != nil {
 			return err
@@ -153,31 +203,44 @@ func (r *reader) ingestSingly(ctx context.Context, messages []jetstream.Msg) err
 	return nil
 }
 
-// store stores what was read of messages in one transaction, and acknowledges
-// them.
-func (r *reader) store(ctx context.Context, messages []jetstream.Msg, rows []db.AuditEvent, bad []db.StorePoisonParams) error {
+// store stores a batch in one transaction, and acknowledges it.
+func (r *reader) store(ctx context.Context, b batch) error {
 	ctx, cancel := context.WithTimeout(ctx, ackWait)
 	defer cancel()
 	stored := 0
 	err := r.db.In(ctx, database.Everything, func(tx pgx.Tx) (err error) {
 		q := db.New(tx)
-		for _, p := range bad {
+		for _, p := range b.bad {
 			if err := q.StorePoison(ctx, p); err != nil {
 				return err
 			}
 		}
-		stored, err = place(ctx, q, r.stream, rows)
+		stored, err = r.place(ctx, q, b.rows)
 		return err
 	})
 	if err != nil {
 		return err
 	}
+	if r.committed != nil && stored > 0 {
+		r.committed(grown(b.rows))
+	}
 	r.stored.Add(float64(stored))
-	r.poison.Add(float64(len(bad)))
-	for _, msg := range messages {
+	r.poison.Add(float64(len(b.bad)))
+	for _, msg := range b.messages {
 		if err := msg.Ack(); err != nil {
 			return err // delivered again, and known then
 		}
 	}
 	return nil
+}
+
+// grown is how far the trails of the rows go that have been placed.
+func grown(rows []row) map[string]int64 {
+	last := map[string]int64{}
+	for i := range rows {
+		if seq := rows[i].TenantSeq; seq > last[rows[i].TenantID] {
+			last[rows[i].TenantID] = seq
+		}
+	}
+	return last
 }

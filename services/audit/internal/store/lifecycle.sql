@@ -9,5 +9,9 @@ RETURNING last_seq;
 DELETE FROM audit.events gone WHERE gone.tenant_id = @tenant_id AND gone.tenant_seq IN (
     SELECT e.tenant_seq FROM audit.events e WHERE e.tenant_id = @tenant_id LIMIT 5000);
 
+-- name: EraseTree :exec
+WITH tiles AS (DELETE FROM audit.tiles t WHERE t.tenant_id = @tenant_id), kept AS (DELETE FROM audit.kept_leaves k WHERE k.tenant_id = @tenant_id)
+UPDATE audit.heads h SET frontier = '' WHERE h.tenant_id = @tenant_id;
+
 -- name: ErasePoison :execrows
 DELETE FROM audit.dead_letter WHERE subject LIKE 'core.%events.' || (@tenant_id::uuid)::text || '.%';

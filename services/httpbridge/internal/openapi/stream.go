@@ -14,7 +14,12 @@ func stream(spec *contract.Spec, registry huma.Registry, problem *huma.Schema) *
 		Content: map[string]*huma.MediaType{"text/event-stream": {Schema: registry.Schema(spec.Response, true, "")}},
 	}}
 	refusals(spec, all, problem)
+	var parameters []*huma.Param
+	if spec.Request != nil {
+		parameters, _ = request(spec, registry) // all of it is in the query
+	}
 	return &huma.Operation{
+		Parameters:  parameters,
 		OperationID: spec.Name,
 		Summary:     spec.Summary,
 		Tags:        []string{spec.Service()},

@@ -23,6 +23,7 @@ import (
 	"github.com/buildify/core/services/httpbridge/internal/limit"
 	"github.com/buildify/core/services/httpbridge/internal/origin"
 	"github.com/buildify/core/services/httpbridge/internal/revision"
+	"github.com/buildify/core/services/httpbridge/internal/tail"
 )
 
 // Router serves the operations of the contract.
@@ -30,6 +31,7 @@ type Router struct {
 	Client    *kit.Client
 	Keys      *keys.Keys
 	Feed      *feed.Hub
+	Tails     *tail.Hub
 	Telemetry *kit.Telemetry
 	// Trusted are the proxies that tell where a request came from.
 	Trusted origin.Trusted
@@ -37,6 +39,7 @@ type Router struct {
 	requests *prometheus.CounterVec
 	duration *prometheus.HistogramVec
 	streams  streamMetrics
+	exports  chan struct{} // the places of those being written
 
 	byKey             *limit.Limiter[string]
 	people, anonymous *limit.Limiter[netip.Addr]
@@ -68,6 +71,7 @@ func (rt *Router) Mount(mux *http.ServeMux) {
 		mux.Handle(spec.Method+" "+spec.Path, rt.operation(spec))
 	}
 	rt.mountStreams(mux)
+	rt.mountExports(mux)
 	for _, spec := range contract.Streams() {
 		methods[spec.Path] = append(methods[spec.Path], spec.Method)
 	}

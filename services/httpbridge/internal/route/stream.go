@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -36,15 +37,18 @@ type streamMetrics struct{ ended *prometheus.CounterVec }
 func (rt *Router) mountStreams(mux *http.ServeMux) {
 	rt.streams.ended = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "buildify_http_streams_ended_total",
-		Help: "Streams that ended, by operation and reason: client (left), write (took nothing for too long), slow (left too much unread), key (not valid any more), lost (messages or the bus), stopping.",
+		Help: "Streams that ended, by operation and reason: client (left), write (took nothing for too long), slow (left too much unread), key or token (not valid any more), lost (messages or the bus), stopping.",
 	}, []string{"operation", "reason"})
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "buildify_http_streams_open", Help: "Streams being read.",
 	}, func() float64 { return float64(rt.Feed.Readers()) })
 	rt.Telemetry.Metrics.MustRegister(rt.streams.ended, open)
 	for _, spec := range contract.Streams() {
-		mux.Handle(spec.Method+" "+spec.Path, rt.stream(spec))
+		if spec != contract.TailAudit.Spec {
+			mux.Handle(spec.Method+" "+spec.Path, rt.stream(spec))
+		}
 	}
+	rt.mountTail(mux)
 }
 
 // stream answers the route of a stream with server-sent events.
@@ -123,10 +127,18 @@ func pump(ctx context.Context, l *line, reader *feed.Reader) (sent int, err erro
 			idle.Reset(idleTime)
 		}
 	}
-	if ctx.Err() != nil { // what was being written may have been cut short
-		err = context.Cause(ctx)
+	return sent, ending(ctx, err)
+}
+
+// ending is why a stream ends that failed with err, if it did: what ends it cuts
+// short what is being written. Who takes nothing for too long the server takes for
+// gone, which is not why.
+func ending(ctx context.Context, err error) error {
+	cause := context.Cause(ctx)
+	if cause == nil || errors.Is(cause, context.Canceled) && errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
 	}
-	return sent, err
+	return cause
 }
 
 func reasonOf(err error) string {

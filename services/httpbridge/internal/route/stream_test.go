@@ -24,6 +24,7 @@ import (
 	"github.com/buildify/core/pkg/kit/natsserver"
 	"github.com/buildify/core/services/httpbridge/internal/feed"
 	"github.com/buildify/core/services/httpbridge/internal/keys"
+	"github.com/buildify/core/services/httpbridge/internal/tail"
 )
 
 // patience bounds every wait; nothing waits that long unless a test fails.
@@ -36,6 +37,7 @@ type stage struct {
 	router *Router
 	server *httptest.Server
 	bridge *nats.Conn
+	user   func(name string) *nats.Conn
 	rbac   *nats.Conn
 	tenant *nats.Conn
 	auth   *kit.Server
@@ -63,6 +65,7 @@ func newStage(t testing.TB, change ...func(*http.Server)) *stage {
 	}
 	telemetry, err := kit.NewTelemetry(ctx, kit.TelemetryConfig{Process: "test"})
 	require.NoError(t, err)
+	s.user = user
 	auth := user(natsconn.Auth)
 	s.bridge, s.rbac, s.tenant = user(natsconn.HTTPBridge), user(natsconn.RBAC), user(natsconn.Tenant)
 	s.js, err = jetstream.New(auth)
@@ -81,7 +84,10 @@ func newStage(t testing.TB, change ...func(*http.Server)) *stage {
 	t.Cleanup(known.Stop)
 	hub := feed.NewHub(s.bridge)
 	t.Cleanup(hub.Stop)
-	s.router = &Router{Client: client, Keys: known, Feed: hub, Telemetry: telemetry}
+	tails, err := tail.NewHub(s.bridge)
+	require.NoError(t, err)
+	t.Cleanup(tails.Stop)
+	s.router = &Router{Client: client, Keys: known, Feed: hub, Tails: tails, Telemetry: telemetry}
 	mux := http.NewServeMux()
 	s.router.Mount(mux)
 	s.server = httptest.NewUnstartedServer(mux)
@@ -91,6 +97,7 @@ func newStage(t testing.TB, change ...func(*http.Server)) *stage {
 	s.server.Start()
 	t.Cleanup(s.server.CloseClientConnections)
 	t.Cleanup(hub.Stop)
+	t.Cleanup(tails.Stop)
 	return s
 }
 
@@ -435,7 +442,7 @@ func TestAKeysStreamsAreBounded(t *testing.T) {
 
 func TestEachStreamHasItsRouteAndItsGrant(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, []*contract.Spec{contract.PolicyFeed.Spec, contract.ModuleNews.Spec}, contract.Streams())
+	require.Equal(t, []*contract.Spec{contract.TailAudit.Spec, contract.PolicyFeed.Spec, contract.ModuleNews.Spec}, contract.Streams())
 	s := newStage(t)
 	of := func(spec *contract.Spec) func(*contract.VerifyKeyResponse) {
 		return func(k *contract.VerifyKeyResponse) { k.Operations = []string{spec.Name} }

@@ -19,7 +19,16 @@ const platformModule = "platform"
 // platformPermissions describes what the platform's operations ask people for.
 var platformPermissions = map[string]struct{ title, risk string }{
 	"audit:calls:read":             {"Read who called the Core API", "medium"},
+	"audit:dead-letters:platform":  {"Read, retry and discard messages that no record could be made of", "critical"},
+	"audit:alerts:manage":          {"Create, change and delete alerts on the audit trail", "medium"},
+	"audit:alerts:read":            {"Read alerts on the audit trail, and try rules on it", "medium"},
+	"audit:events:export":          {"Export the audit trail", "high"},
 	"audit:events:read":            {"Read the audit trail", "medium"},
+	"audit:hold:platform":          {"Place and release legal holds on audit trails", "critical"},
+	"audit:keys:platform":          {"Rotate the key that checkpoints of audit trails are signed with", "critical"},
+	"audit:proofs:read":            {"Read proofs of the audit trail", "low"},
+	"audit:shred:tenant":           {"Make what is personal of somebody in the audit trail unreadable", "critical"},
+	"audit:retain:platform":        {"Say for how long audit trails are kept, and remove what is older", "critical"},
 	"bindings:create:tenant":       {"Grant roles", "critical"},
 	"bindings:delete:tenant":       {"Revoke roles", "high"},
 	"bindings:read:tenant":         {"Read role bindings, and ask why somebody may", "low"},
@@ -63,6 +72,8 @@ var platformPermissions = map[string]struct{ title, risk string }{
 	"users:delete:tenant":          {"Delete users", "critical"},
 	"users:read:tenant":            {"Read users", "medium"},
 	"users:update:tenant":          {"Change, disable and unlock users, and reset their passwords", "high"},
+	"webhooks:manage:tenant":       {"Create and change webhooks: where the tenant's events are sent", "critical"},
+	"webhooks:read:tenant":         {"Read webhooks and the log of their deliveries", "medium"},
 }
 
 // platformCatalogue lists what the contract's operations ask people for, by

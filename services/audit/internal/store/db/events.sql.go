@@ -11,18 +11,19 @@ import (
 )
 
 const advanceHeads = `-- name: AdvanceHeads :exec
-UPDATE audit.heads SET last_seq = n.last_seq
-FROM (SELECT unnest($1::uuid[]) AS tenant_id, unnest($2::bigint[]) AS last_seq) AS n
+UPDATE audit.heads SET last_seq = n.last_seq, frontier = n.frontier
+FROM (SELECT unnest($1::uuid[]) AS tenant_id, unnest($2::bigint[]) AS last_seq, unnest($3::bytea[]) AS frontier) AS n
 WHERE audit.heads.tenant_id = n.tenant_id
 `
 
 type AdvanceHeadsParams struct {
 	TenantIds []string
 	LastSeqs  []int64
+	Frontiers [][]byte
 }
 
 func (q *Queries) AdvanceHeads(ctx context.Context, arg AdvanceHeadsParams) error {
-	_, err := q.db.Exec(ctx, advanceHeads, arg.TenantIds, arg.LastSeqs)
+	_, err := q.db.Exec(ctx, advanceHeads, arg.TenantIds, arg.LastSeqs, arg.Frontiers)
 	return err
 }
 
@@ -30,7 +31,7 @@ const heads = `-- name: Heads :many
 INSERT INTO audit.heads (tenant_id, last_seq)
 SELECT id, 0 FROM unnest($1::uuid[]) AS id ORDER BY id
 ON CONFLICT (tenant_id) DO UPDATE SET last_seq = audit.heads.last_seq
-RETURNING tenant_id, last_seq, erased
+RETURNING tenant_id, last_seq, erased, frontier
 `
 
 // Creates and locks the heads of the tenants, in order, so that two ingesting
@@ -44,7 +45,12 @@ func (q *Queries) Heads(ctx context.Context, tenantIds []string) ([]AuditHead, e
 	var items []AuditHead
 	for rows.Next() {
 		var i AuditHead
-		if err := rows.Scan(&i.TenantID, &i.LastSeq, &i.Erased); err != nil {
+		if err := rows.Scan(
+			&i.TenantID,
+			&i.LastSeq,
+			&i.Erased,
+			&i.Frontier,
+		); err != nil {
 			return nil, err
 		}
 		items = append(items, i)
@@ -56,11 +62,19 @@ func (q *Queries) Heads(ctx context.Context, tenantIds []string) ([]AuditHead, e
 }
 
 const known = `-- name: Known :many
-SELECT message_id FROM audit.events WHERE message_id = ANY($1::text[])
+SELECT message_id FROM audit.events
+WHERE message_id = ANY($1::text[]) AND occurred_at BETWEEN $2 AND $3
 `
 
-func (q *Queries) Known(ctx context.Context, messageIds []string) ([]string, error) {
-	rows, err := q.db.Query(ctx, known, messageIds)
+type KnownParams struct {
+	MessageIds []string
+	First      time.Time
+	Last       time.Time
+}
+
+// The times that the messages happened at are those of the partitions to look in.
+func (q *Queries) Known(ctx context.Context, arg KnownParams) ([]string, error) {
+	rows, err := q.db.Query(ctx, known, arg.MessageIds, arg.First, arg.Last)
 	if err != nil {
 		return nil, err
 	}
@@ -79,103 +93,41 @@ func (q *Queries) Known(ctx context.Context, messageIds []string) ([]string, err
 	return items, nil
 }
 
-const listEvents = `-- name: ListEvents :many
-SELECT tenant_id, tenant_seq, id, occurred_at, user_id, source, action, resource_type, resource_id, outcome, received, stream
-FROM audit.events
-WHERE tenant_id = $1
-  AND tenant_seq < $2
-  AND ($3::uuid IS NULL OR user_id = $3::uuid)
-  AND ($4::text IS NULL OR action = $4::text)
-ORDER BY tenant_seq DESC
-LIMIT $5
-`
-
-type ListEventsParams struct {
-	TenantID string
-	Before   int64
-	UserID   *string
-	Action   *string
-	Page     int32
-}
-
-type ListEventsRow struct {
-	TenantID     string
-	TenantSeq    int64
-	ID           string
-	OccurredAt   time.Time
-	UserID       *string
-	Source       string
-	Action       string
-	ResourceType string
-	ResourceID   string
-	Outcome      string
-	Received     []byte
-	Stream       string
-}
-
-func (q *Queries) ListEvents(ctx context.Context, arg ListEventsParams) ([]ListEventsRow, error) {
-	rows, err := q.db.Query(ctx, listEvents,
-		arg.TenantID,
-		arg.Before,
-		arg.UserID,
-		arg.Action,
-		arg.Page,
-	)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var items []ListEventsRow
-	for rows.Next() {
-		var i ListEventsRow
-		if err := rows.Scan(
-			&i.TenantID,
-			&i.TenantSeq,
-			&i.ID,
-			&i.OccurredAt,
-			&i.UserID,
-			&i.Source,
-			&i.Action,
-			&i.ResourceType,
-			&i.ResourceID,
-			&i.Outcome,
-			&i.Received,
-			&i.Stream,
-		); err != nil {
-			return nil, err
-		}
-		items = append(items, i)
-	}
-	if err := rows.Err(); err != nil {
-		return nil, err
-	}
-	return items, nil
-}
-
 const storeEvents = `-- name: StoreEvents :exec
-INSERT INTO audit.events (tenant_id, tenant_seq, id, message_id, occurred_at, user_id, source, action,
-    resource_type, resource_id, request_id, outcome, received, stream)
-SELECT unnest($1::uuid[]), unnest($2::bigint[]), unnest($3::uuid[]), unnest($4::text[]),
-    unnest($5::timestamptz[]), nullif(unnest($6::text[]), '')::uuid, unnest($7::text[]), unnest($8::text[]),
-    unnest($9::text[]), unnest($10::text[]), unnest($11::text[]), unnest($12::text[]),
-    unnest($13::bytea[]), $14::text
+INSERT INTO audit.events (tenant_id, tenant_seq, occurred_at, id, message_id, stream, type, source, action, outcome, reason,
+    user_id, module, key_id, on_behalf_of, resource_type, resource_id, request_id, operation, address, agent, entry, leaf)
+SELECT unnest($1::uuid[]), unnest($2::bigint[]), unnest($3::timestamptz[]), unnest($4::uuid[]),
+    unnest($5::text[]), unnest($6::text[]), unnest($7::text[]), unnest($8::text[]), unnest($9::text[]), unnest($10::text[]),
+    unnest($11::text[]), nullif(unnest($12::text[]), '')::uuid, unnest($13::text[]), unnest($14::text[]),
+    nullif(unnest($15::text[]), '')::uuid, unnest($16::text[]), unnest($17::text[]),
+    unnest($18::text[]), unnest($19::text[]), unnest($20::text[]), unnest($21::text[]),
+    unnest($22::bytea[]), unnest($23::bytea[])
 `
 
 type StoreEventsParams struct {
 	TenantIds     []string
 	TenantSeqs    []int64
+	OccurredAts   []time.Time
 	Ids           []string
 	MessageIds    []string
-	OccurredAts   []time.Time
-	UserIds       []string
+	Streams       []string
+	Types         []string
 	Sources       []string
 	Actions       []string
+	Outcomes      []string
+	Reasons       []string
+	UserIds       []string
+	Modules       []string
+	KeyIds        []string
+	OnBehalfOfs   []string
 	ResourceTypes []string
 	ResourceIds   []string
 	RequestIds    []string
-	Outcomes      []string
-	Received      [][]byte
-	Stream        string
+	Operations    []string
+	Addresses     []string
+	Agents        []string
+	Entries       [][]byte
+	Leaves        [][]byte
 }
 
 // COPY is not to be had under row-level security. A user_id of ” is nobody.
@@ -183,18 +135,27 @@ func (q *Queries) StoreEvents(ctx context.Context, arg StoreEventsParams) error 
 	_, err := q.db.Exec(ctx, storeEvents,
 		arg.TenantIds,
 		arg.TenantSeqs,
+		arg.OccurredAts,
 		arg.Ids,
 		arg.MessageIds,
-		arg.OccurredAts,
-		arg.UserIds,
+		arg.Streams,
+		arg.Types,
 		arg.Sources,
 		arg.Actions,
+		arg.Outcomes,
+		arg.Reasons,
+		arg.UserIds,
+		arg.Modules,
+		arg.KeyIds,
+		arg.OnBehalfOfs,
 		arg.ResourceTypes,
 		arg.ResourceIds,
 		arg.RequestIds,
-		arg.Outcomes,
-		arg.Received,
-		arg.Stream,
+		arg.Operations,
+		arg.Addresses,
+		arg.Agents,
+		arg.Entries,
+		arg.Leaves,
 	)
 	return err
 }

@@ -48,3 +48,13 @@ func (q *Queries) ErasePoison(ctx context.Context, tenantID string) (int64, erro
 	}
 	return result.RowsAffected(), nil
 }
+
+const eraseTree = `-- name: EraseTree :exec
+WITH tiles AS (DELETE FROM audit.tiles t WHERE t.tenant_id = $1), kept AS (DELETE FROM audit.kept_leaves k WHERE k.tenant_id = $1)
+UPDATE audit.heads h SET frontier = '' WHERE h.tenant_id = $1
+`
+
+func (q *Queries) EraseTree(ctx context.Context, tenantID string) error {
+	_, err := q.db.Exec(ctx, eraseTree, tenantID)
+	return err
+}

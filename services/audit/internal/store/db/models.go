@@ -8,6 +8,33 @@ import (
 	"time"
 )
 
+type AuditAlert struct {
+	TenantID  string
+	ID        string
+	Name      string
+	Rule      []byte
+	Enabled   bool
+	FromSeq   int64
+	CreatedBy *string
+	CreatedAt time.Time
+	UpdatedAt time.Time
+	Revision  int64
+}
+
+type AuditAlertCount struct {
+	TenantID   string
+	AlertID    string
+	Key        string
+	Times      []time.Time
+	QuietUntil time.Time
+	ExpiresAt  time.Time
+}
+
+type AuditAlertCursor struct {
+	TenantID string
+	Seq      int64
+}
+
 type AuditCall struct {
 	TenantID   string
 	LastAt     time.Time
@@ -20,6 +47,15 @@ type AuditCall struct {
 	Records    []byte
 }
 
+type AuditCheckpoint struct {
+	TenantID    string
+	Size        int64
+	Root        []byte
+	Note        string
+	CreatedAt   time.Time
+	PublishedAt *time.Time
+}
+
 type AuditDeadLetter struct {
 	ID         int64
 	StreamSeq  int64
@@ -29,9 +65,38 @@ type AuditDeadLetter struct {
 	Reason     string
 	ReceivedAt time.Time
 	Stream     string
+	Tries      int32
+	TriedAt    *time.Time
 }
 
 type AuditEvent struct {
+	TenantID     string
+	TenantSeq    int64
+	OccurredAt   time.Time
+	RecordedAt   time.Time
+	ID           string
+	MessageID    string
+	Stream       string
+	Type         string
+	Source       string
+	Action       string
+	Outcome      string
+	Reason       string
+	UserID       *string
+	Module       string
+	KeyID        string
+	OnBehalfOf   *string
+	ResourceType string
+	ResourceID   string
+	RequestID    string
+	Operation    string
+	Address      string
+	Agent        string
+	Entry        []byte
+	Leaf         []byte
+}
+
+type AuditEventsBefore struct {
 	TenantID     string
 	TenantSeq    int64
 	ID           string
@@ -48,15 +113,99 @@ type AuditEvent struct {
 	Outcome      string
 }
 
+type AuditEventsDefault struct {
+	TenantID     string
+	TenantSeq    int64
+	OccurredAt   time.Time
+	RecordedAt   time.Time
+	ID           string
+	MessageID    string
+	Stream       string
+	Type         string
+	Source       string
+	Action       string
+	Outcome      string
+	Reason       string
+	UserID       *string
+	Module       string
+	KeyID        string
+	OnBehalfOf   *string
+	ResourceType string
+	ResourceID   string
+	RequestID    string
+	Operation    string
+	Address      string
+	Agent        string
+	Entry        []byte
+	Leaf         []byte
+}
+
 type AuditHead struct {
 	TenantID string
 	LastSeq  int64
 	Erased   bool
+	Frontier []byte
+}
+
+type AuditHeldErasure struct {
+	TenantID string
+	AskedAt  time.Time
+}
+
+type AuditHold struct {
+	ID            string
+	TenantID      string
+	UserID        *string
+	ResourceType  *string
+	ResourceID    *string
+	Reason        string
+	PlacedBy      *string
+	PlacedAt      time.Time
+	ReleasedBy    *string
+	ReleasedAt    *time.Time
+	ReleaseReason string
+}
+
+type AuditKeptLeafe struct {
+	TenantID  string
+	TenantSeq int64
+	Leaf      []byte
 }
 
 type AuditOutbox struct {
 	ID    int64
 	Event []byte
+}
+
+type AuditPersonKey struct {
+	TenantID  string
+	PersonID  string
+	Sealed    []byte
+	CreatedAt time.Time
+}
+
+type AuditRetention struct {
+	TenantID  string
+	KeepDays  *int32
+	Reason    string
+	SetBy     *string
+	UpdatedAt time.Time
+	Revision  int64
+}
+
+type AuditSigningKey struct {
+	ID        int64
+	Verifier  string
+	Sealed    []byte
+	CreatedAt time.Time
+	RetiredAt *time.Time
+}
+
+type AuditTile struct {
+	TenantID string
+	Level    int32
+	N        int64
+	Hashes   []byte
 }
 
 type AuditWebhook struct {

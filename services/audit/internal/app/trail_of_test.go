@@ -1,17 +1,13 @@
 package app
 
 import (
-	"encoding/json"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/buildify/core/pkg/contract"
-	"github.com/buildify/core/pkg/events"
 	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/services/audit/internal/record"
-	"github.com/buildify/core/services/audit/internal/store/db"
 )
 
 func TestWhoseTrailAUserReads(t *testing.T) {
@@ -50,26 +46,4 @@ func TestWhoseTrailAUserReads(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, c.want, got, "%+v names %q", c.user, c.named)
 	}
-}
-
-func TestDetailsAreWhatWasReceived(t *testing.T) {
-	t.Parallel()
-	long := `"` + strings.Repeat("x", pageBytes) + `"`
-	for _, c := range []struct{ stream, received, want string }{
-		{events.AuditStream, `{"user_id":"u","details":{"a":1.50}}`, `{"a":1.50}`},
-		{events.AuditStream, `{"user_id":"u","details":null}`, ""},
-		{events.AuditStream, `{"user_id":"u"}`, ""},
-		{events.EventsStream, `{ "user_id":"u","details":{"a":1} }`, `{ "user_id":"u","details":{"a":1} }`},
-		{events.EventsStream, `[1]`, `[1]`},
-		{events.EventsStream, `null`, ""},
-		{events.EventsStream, ``, ""},
-		{events.EventsStream, long, `{"omitted_bytes":921602}`},
-	} {
-		got, err := detailsOf(db.ListEventsRow{Stream: c.stream, Received: []byte(c.received)})
-		require.NoError(t, err)
-		require.Equal(t, c.want, string(got))
-		require.True(t, got == nil || json.Valid(got))
-	}
-	_, err := detailsOf(db.ListEventsRow{Stream: events.AuditStream, Received: []byte("{")})
-	require.Error(t, err)
 }
