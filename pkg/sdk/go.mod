@@ -5,7 +5,9 @@ go 1.26.0
 require (
 	github.com/buildify/core/pkg/contract v0.1.0
 	github.com/buildify/core/pkg/decision v0.1.0
+	github.com/buildify/core/pkg/events v0.1.0
 	github.com/nats-io/nats.go v1.55.0
+	github.com/standard-webhooks/standard-webhooks/libraries v0.0.1
 	github.com/stretchr/testify v1.12.1
 	go.opentelemetry.io/otel v1.47.0
 	go.opentelemetry.io/otel/trace v1.47.0
@@ -13,7 +15,12 @@ require (
 
 require (
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
+	github.com/cloudevents/sdk-go/v2 v2.16.2 // indirect
+	github.com/google/uuid v1.6.0 // indirect
+	github.com/json-iterator/go v1.1.12 // indirect
 	github.com/klauspost/compress v1.20.3 // indirect
+	github.com/modern-go/concurrent v0.0.0-20180306012644-bacd9c7ef1dd // indirect
+	github.com/modern-go/reflect2 v1.0.2 // indirect
 	github.com/nats-io/nkeys v0.4.17 // indirect
 	github.com/nats-io/nuid v1.0.1 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
@@ -24,3 +31,5 @@ require (
 replace github.com/buildify/core/pkg/contract => ../contract
 
 replace github.com/buildify/core/pkg/decision => ../decision
+
+replace github.com/buildify/core/pkg/events => ../events
