@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/buildify/core/pkg/contract v0.1.0
+	github.com/buildify/core/pkg/events v0.1.0
 	github.com/buildify/core/pkg/kit v0.1.0
 	github.com/buildify/core/pkg/manifest v0.1.0
 	github.com/buildify/core/services/audit v0.1.0
@@ -11,6 +12,7 @@ require (
 	github.com/buildify/core/services/httpbridge v0.1.0
 	github.com/buildify/core/services/rbac v0.1.0
 	github.com/buildify/core/services/tenant v0.1.0
+	github.com/danielgtaylor/huma/v2 v2.37.2
 	github.com/google/uuid v1.6.0
 	github.com/spf13/cobra v1.10.2
 	golang.org/x/sync v0.24.0
@@ -22,11 +24,10 @@ require (
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/buildify/core v0.1.0 // indirect
 	github.com/buildify/core/pkg/decision v0.1.0 // indirect
-	github.com/buildify/core/pkg/events v0.1.0 // indirect
+	github.com/buildify/core/pkg/trail v0.1.0
 	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
 	github.com/cespare/xxhash/v2 v2.3.0 // indirect
 	github.com/cloudevents/sdk-go/v2 v2.16.2 // indirect
-	github.com/danielgtaylor/huma/v2 v2.37.2 // indirect
 	github.com/fergusstrange/embedded-postgres v1.34.0 // indirect
 	github.com/fxamacker/cbor/v2 v2.9.4 // indirect
 	github.com/go-logr/logr v1.4.4 // indirect
@@ -79,6 +80,7 @@ require (
 	go.opentelemetry.io/proto/otlp v1.11.0 // indirect
 	go.uber.org/multierr v1.11.0 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
+	golang.org/x/mod v0.42.0
 	golang.org/x/net v0.61.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
@@ -112,3 +114,5 @@ replace github.com/buildify/core/services/httpbridge => ../../services/httpbridg
 replace github.com/buildify/core/pkg/decision => ../../pkg/decision
 
 replace github.com/buildify/core/pkg/manifest => ../../pkg/manifest
+
+replace github.com/buildify/core/pkg/trail => ../../pkg/trail

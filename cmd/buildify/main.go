@@ -16,7 +16,7 @@ func main() {
 	if version != "" {
 		process.Version = version
 	}
-	if cli.Root().Execute() != nil {
-		os.Exit(1) // cobra has told why
+	if err := cli.Root().Execute(); err != nil {
+		os.Exit(cli.ExitCode(err)) // cobra has told why
 	}
 }

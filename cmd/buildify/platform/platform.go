@@ -50,6 +50,8 @@ type Config struct {
 	// Notices receives what a person at a terminal waits for, such as the
 	// download of PostgreSQL; nil sends it to Logs.
 	Notices *slog.Logger
+	// WebhooksAllowPrivate has webhooks sent to http and private addresses too.
+	WebhooksAllowPrivate bool
 	// LogLevel and TraceSample are as in kit.TelemetryConfig.
 	LogLevel    slog.Level
 	TraceSample float64
@@ -221,7 +223,7 @@ func (p *Platform) startServices(ctx context.Context) error {
 			{auth.Name, func(d kit.Deps) (kit.Service, error) { return p.newAuth(ctx, d) }},
 		},
 		{{rbac.Name, func(d kit.Deps) (kit.Service, error) { return rbac.New(d, rbac.Config{}), nil }}},
-		{{audit.Name, func(d kit.Deps) (kit.Service, error) { return audit.New(d), nil }}},
+		{{audit.Name, func(d kit.Deps) (kit.Service, error) { return p.newAudit(d) }}},
 		{{httpbridge.Name, func(d kit.Deps) (kit.Service, error) {
 			p.bridge = httpbridge.New(d, httpbridge.Config{
 				Listener: p.http, Pages: map[string]http.Handler{"GET " + OutboxPath: p.auth.Outbox()},
@@ -278,6 +280,14 @@ func (p *Platform) serviceDeps(ctx context.Context, name string) (kit.Deps, erro
 func (p *Platform) newTenant(deps kit.Deps) (kit.Service, error) {
 	secret, err := p.secret()
 	return tenant.New(deps, tenant.Config{Secret: secret}), err
+}
+
+func (p *Platform) newAudit(deps kit.Deps) (kit.Service, error) {
+	secret, err := p.secret()
+	return audit.New(deps, audit.Config{
+		Secret: secret, Webhooks: audit.WebhooksConfig{AllowPrivate: p.cfg.WebhooksAllowPrivate},
+		Proofs: audit.ProofsConfig{Interval: time.Second},
+	}), err
 }
 
 func (p *Platform) newAuth(ctx context.Context, deps kit.Deps) (kit.Service, error) {

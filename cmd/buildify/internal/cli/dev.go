@@ -43,6 +43,7 @@ buildify.log in the data directory.`,
 	fs.BoolVar(&d.ephemeral, "ephemeral", false, "use temporary data, removed at exit")
 	fs.StringVar(&d.DatabaseURL, "database-url", "", "PostgreSQL to use instead of a private one (or DATABASE_URL)")
 	fs.StringVar(&d.readyFile, "ready-file", "", "file to write when ready, as JSON: URLs, logins, keys")
+	fs.BoolVar(&d.WebhooksAllowPrivate, "webhooks-allow-private", false, "let webhooks go to http addresses and to this machine")
 	fs.Float64Var(&d.TraceSample, "trace-sample", 0.05, "share of traces to record, 0 to 1")
 	process.FromEnvironment(cmd)
 	return cmd

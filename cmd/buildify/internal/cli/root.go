@@ -2,6 +2,8 @@
 package cli
 
 import (
+	"errors"
+
 	"github.com/spf13/cobra"
 
 	"github.com/buildify/core/pkg/kit/process"
@@ -20,10 +22,29 @@ func Root() *cobra.Command {
 		Version:      process.Version,
 		SilenceUsage: true,
 	}
-	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), demoCommand(), natsCommand(), openapiCommand(),
-		usersCommand(), tenantCommand(), rbacCommand(), orgCommand(), keysCommand(), signingKeysCommand(), moduleCommand())
+	root.AddCommand(devCommand(), serveCommand(), migrateCommand(), demoCommand(), natsCommand(), openapiCommand(), eventsCommand(),
+		usersCommand(), tenantCommand(), rbacCommand(), orgCommand(), keysCommand(), signingKeysCommand(), moduleCommand(), auditCommand(), webhookCommand())
 	return root
 }
+
+// ExitCode is what the process exits with after a command's error: 1, but for
+// commands whose help says otherwise.
+func ExitCode(err error) int {
+	var e *exitError
+	if errors.As(err, &e) {
+		return e.code
+	}
+	return 1
+}
+
+// exitError is an error with an exit code of its own.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string { return e.err.Error() }
+func (e *exitError) Unwrap() error { return e.err }
 
 // group is a command of subcommands: without one it helps, with an unknown one
 // it fails.
