@@ -45,7 +45,7 @@ func main() {
 	output := flag.String("output", "build/bench.json", "file to write the figures to")
 	rounds := flag.Int("rounds", 5, "interleaved rounds, of which the median counts")
 	length := flag.Duration("length", time.Second, "length of one measurement")
-	only := flag.String("only", "", "measure only the target of this name, with 32 callers, or identity, decisions, of those local or propagation, or growth, and write no figures")
+	only := flag.String("only", "", "measure only the target of this name, with 32 callers, or identity, decisions, of those local or propagation, or growth, or audit log or audit ingest, and write no figures")
 	profile := flag.String("cpuprofile", "", "with --only: file to write a CPU profile to")
 	largest := flag.Int("users", 1_000_000, "with --only growth: how many users there are at most")
 	flag.Parse()
@@ -58,8 +58,12 @@ func main() {
 		work = func() error { return decisionsOnly(*rounds, *length) }
 	case "local", "propagation":
 		work = func() error { return partOnly(*only) }
+	case "audit log":
+		work = func() error { return auditLogOnly(*rounds, *length) }
 	case "growth":
 		work = func() error { return growthOnly(*largest) }
+	case "audit ingest":
+		work = auditIngestOnly
 	default:
 		work = func() error { return single(*only, *profile, *length) }
 	}

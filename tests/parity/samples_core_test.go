@@ -15,7 +15,11 @@ import (
 func coreSamples() map[string]sample {
 	return map[string]sample{
 		"audit.log": aboutUser(func(*fixture) fields {
-			return fields{"action": "table.sample", "resource_type": "sample", "resource_id": 17, "details": fields{"total": 12.5}}
+			return fields{
+				"action": "table.sample", "resource_type": "sample", "resource_id": 17, "details": fields{"total": 12.5},
+				"outcome": "failure", "reason": "too much", "address": "203.0.113.7", "agent": "curl/8",
+				"changes": []fields{{"field": "total", "before": 1, "after": nil}, {"field": "note", "after": "new"}},
+			}
 		}, func(t *testing.T, _ *fixture, got map[string]any) { require.Equal(t, "logged", got["status"]) }),
 		"audit.list": {
 			request: func(_ *testing.T, f *fixture) request {

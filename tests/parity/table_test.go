@@ -36,6 +36,9 @@ type sample struct {
 	// own says that modules are told of what is theirs, and name nothing: another
 	// one is told of its own.
 	own bool
+	// byModule is request for modules, where theirs are others' things than those
+	// of people; nil is the same.
+	byModule func(*testing.T, *fixture) request
 	// regardless says that a module may where a tenant has disabled it, too.
 	regardless bool
 	// varies names a member of answers that depends on who calls.
@@ -50,7 +53,7 @@ func samples() map[string]sample {
 	all := map[string]sample{}
 	for _, area := range []map[string]sample{
 		coreSamples(), orgSamples(), rbacSamples(), peopleSamples(), sessionSamples(), factorSamples(), keySamples(), tokenSamples(), moduleSamples(),
-		menuSamples(), settingsSamples(), registrySamples(), lifecycleSamples(),
+		menuSamples(), settingsSamples(), registrySamples(), lifecycleSamples(), webhookSamples(), deadLetterSamples(), proofSamples(), watchSamples(),
 	} {
 		maps.Copy(all, area)
 	}
@@ -78,6 +81,10 @@ func testTable(t *testing.T, s *stack.Stack) {
 	for _, spec := range contract.Streams() {
 		t.Run(spec.Name, func(t *testing.T) {
 			t.Parallel()
+			if spec.Access.Has(contract.User) {
+				testTailDenials(t, f, spec)
+				return
+			}
 			testStreamDenials(t, f, spec)
 		})
 	}
@@ -109,6 +116,17 @@ type caller struct {
 	stack.Caller
 	// tenant is to be named in requests that can name one.
 	tenant string
+}
+
+// isModule reports whether it shows an API key.
+func (c caller) isModule() bool {
+	switch c := c.Caller.(type) {
+	case stack.HTTPCaller:
+		return c.APIKey != ""
+	case stack.BusCaller:
+		return c.KeyID != ""
+	}
+	return false
 }
 
 func (o *operation) has(access contract.Access) bool { return o.spec.Access.Has(access) }
@@ -336,7 +354,10 @@ func (o *operation) testValid(t *testing.T, next request) {
 	var before any
 	for i, c := range o.valid(next.bearer) {
 		t.Run(c.name, func(t *testing.T) {
-			if i > 0 {
+			switch {
+			case o.sample.byModule != nil && c.isModule():
+				next = o.sample.byModule(t, o.f)
+			case i > 0:
 				next = o.sample.request(t, o.f)
 				c.Caller = o.valid(next.bearer)[i].Caller
 			}

@@ -13,6 +13,7 @@ import (
 	"github.com/buildify/core/pkg/decision"
 	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/pkg/sdk"
+	"github.com/buildify/core/tests/stack"
 )
 
 // staleness is the MaxStaleness of all clients.
@@ -23,7 +24,7 @@ type asker struct {
 	name    string
 	module  string
 	client  *sdk.Client
-	line    *line
+	line    *stack.Line
 	tenants []*tenant
 	rand    *rand.Rand
 	history *history

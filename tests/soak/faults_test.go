@@ -59,11 +59,11 @@ func (s *soak) faults() (all []fault) {
 	for _, a := range s.askers {
 		all = append(all,
 			fault{lines, a.name + " cut", time.Second, false, func(*testing.T) func() {
-				a.line.Cut()
+				a.line.Cut(true)
 				return a.line.Heal
 			}},
 			fault{lines, a.name + " cut for a moment", 0, false, func(*testing.T) func() {
-				a.line.Cut()
+				a.line.Cut(true)
 				return a.line.Heal
 			}},
 			fault{lines, a.name + " hung", 2500 * time.Millisecond, false, func(*testing.T) func() {

@@ -173,10 +173,10 @@ func (s *soak) newAsker(t *testing.T, name string) *asker {
 	cfg := sdk.Config{}
 	switch name {
 	case "nats alpha", "nats beta":
-		a.line = newLine(t, s.stack.NATSURL)
+		a.line = stack.NewLine(t, s.stack.NATSURL)
 		cfg.NATSURL = a.line.URL
 	default:
-		a.line = newLine(t, s.stack.HTTPURL)
+		a.line = stack.NewLine(t, s.stack.HTTPURL)
 		cfg.APIURL = a.line.URL
 	}
 	_, a.module, _ = strings.Cut(name, " ")

@@ -2,12 +2,14 @@ package stack
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -26,43 +28,77 @@ type Process struct {
 	env     []string
 	ready   string
 	cmd     *exec.Cmd
-	log     *bytes.Buffer
+	log     *output
 	exited  chan struct{}
 	HTTPURL string
 	OpsURL  string
 }
 
+// Layout says how a stack of processes differs from the plain one.
+type Layout struct {
+	// Database is the URL of an empty database; one of the test's own when empty.
+	Database string
+	// Servers of the bus, 1 when 0; with 3 every stream has as many replicas.
+	Servers int
+	// Store is the directory of the bus's streams, one below the test's when
+	// empty. Of several servers each has a directory below it.
+	Store string
+	// Through gives the URLs by which a service reaches the bus and the database,
+	// directly when nil.
+	Through func(service, bus, database string) (string, string)
+	// Audit are more flags of service audit.
+	Audit []string
+	// Poisoned: the test publishes what is no event of the catalogue, on purpose.
+	Poisoned bool
+}
+
 // Processes starts a standalone nats-server with the production configuration
 // and the five services as processes, on a database of the test's own.
-func Processes(t testing.TB) *Stack {
+func Processes(t testing.TB) *Stack { return Layout{}.Start(t) }
+
+// Start starts the bus and the five services.
+func (l Layout) Start(t testing.TB) *Stack {
 	t.Helper()
-	s := &Stack{DatabaseURL: kittest.Database(t, nil), Processes: map[string]*Process{}}
+	s := &Stack{DatabaseURL: l.Database, Processes: map[string]*Process{}, poisoned: l.Poisoned}
+	if s.DatabaseURL == "" {
+		s.DatabaseURL = kittest.Database(t, nil)
+	}
 	dir := t.TempDir()
 	s.Credentials = filepath.Join(dir, "bus")
 	buildify := Build(t, "github.com/buildify/core/cmd/buildify")
 	run(t, buildify, "nats", "init", "--dir", s.Credentials)
 	run(t, buildify, "migrate", "--database-url", s.DatabaseURL)
-	s.Bus = startNATS(t, s.Credentials, filepath.Join(dir, "jetstream"))
-	s.NATSURL = s.Bus.url
+	l.startBus(t, s, cmp.Or(l.Store, filepath.Join(dir, "jetstream")))
 
 	s.PublicURL, s.SecretFile = "http://localhost:8080", filepath.Join(dir, "secret")
 	require.NoError(t, os.WriteFile(s.SecretFile, []byte("a secret of thirty-two bytes or more"), 0o600))
 	mailServer, mails := startMailServer(t)
 	s.Mails = mails
-	common := []string{"--nats-url", s.NATSURL, "--credentials", s.Credentials}
-	withDatabase := append([]string{"--database-url", s.DatabaseURL}, common...)
 	// Three by `buildify serve`, two by the services' own commands: the same
 	// command either way.
 	for name, p := range map[string]*Process{
-		"tenant": {path: buildify, args: append([]string{"serve", "tenant", "--secret-file", s.SecretFile}, withDatabase...)},
-		"auth": {path: buildify, args: append([]string{
+		"tenant": {path: buildify, args: []string{"serve", "tenant", "--secret-file", s.SecretFile}},
+		"auth": {path: buildify, args: []string{
 			"serve", "auth", "--secret-file", s.SecretFile, "--public-url", s.PublicURL,
 			"--smtp-server", "smtp://" + mailServer, "--mail-from", "Buildify <noreply@example.com>",
-		}, withDatabase...)},
-		"rbac":       {path: buildify, args: append([]string{"serve", "rbac"}, withDatabase...)},
-		"audit":      {path: Build(t, "github.com/buildify/core/services/audit/cmd/audit"), args: withDatabase},
-		"httpbridge": {path: Build(t, "github.com/buildify/core/services/httpbridge/cmd/httpbridge"), args: append([]string{"--http", "127.0.0.1:0"}, common...)},
+		}},
+		"rbac": {path: buildify, args: []string{"serve", "rbac"}},
+		"audit": {path: Build(t, "github.com/buildify/core/services/audit/cmd/audit"), args: []string{
+			"--secret-file", s.SecretFile, "--checkpoint-interval", "200ms", "--webhooks-allow-private", "--webhooks-retries", "100ms,200ms,400ms,400ms,400ms,400ms,400ms,400ms,1s,1s,1s,1s",
+		}},
+		"httpbridge": {path: Build(t, "github.com/buildify/core/services/httpbridge/cmd/httpbridge"), args: []string{"--http", "127.0.0.1:0"}},
 	} {
+		bus, database := s.NATSURL, s.DatabaseURL
+		if l.Through != nil {
+			bus, database = l.Through(name, bus, database)
+		}
+		p.args = append(p.args, "--nats-url", bus, "--credentials", s.Credentials, "--replicas", strconv.Itoa(max(l.Servers, 1)))
+		if name != "httpbridge" {
+			p.args = append(p.args, "--database-url", database)
+		}
+		if name == "audit" {
+			p.args = append(p.args, l.Audit...)
+		}
 		p.t, p.ready = t, filepath.Join(dir, name+".json")
 		s.Processes[name] = p
 	}
@@ -92,7 +128,7 @@ func (p *Process) Start() {
 func (p *Process) launch() {
 	p.t.Helper()
 	_ = os.Remove(p.ready) // of an earlier run
-	p.log, p.exited = &bytes.Buffer{}, make(chan struct{})
+	p.log, p.exited = &output{}, make(chan struct{})
 	p.cmd = exec.Command(p.path, append(p.args, "--ready-file", p.ready)...)
 	p.cmd.Env = append(os.Environ(), p.env...)
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
@@ -144,6 +180,27 @@ func (p *Process) Stop() {
 	if p.cmd.ProcessState.ExitCode() != 0 {
 		p.t.Errorf("%v: %v\n%s", p.args, p.cmd.ProcessState, p.log)
 	}
+}
+
+// Logged is what the process has printed since its last start.
+func (p *Process) Logged() string { return p.log.String() }
+
+// output keeps what a process prints.
+type output struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
 }
 
 func freeAddress(t testing.TB) string {

@@ -38,8 +38,12 @@ type Stack struct {
 	Mails func(testing.TB) []Mail
 	// Processes are the services by name; none when all is one process.
 	Processes map[string]*Process
-	// Bus is the nats-server; nil when all is one process.
+	// Bus is the nats-server; nil when all is one process, or there are several.
 	Bus *Bus
+	// Cluster are the servers of the bus when there are several.
+	Cluster []*Bus
+
+	poisoned bool // as Layout.Poisoned
 }
 
 // Timeout bounds whatever a test waits for.
@@ -63,7 +67,7 @@ func OneProcess(t testing.TB) *Stack {
 	data := t.TempDir()
 	p, err := platform.Start(Context(t), platform.Config{
 		HTTP: "127.0.0.1:0", NATS: "127.0.0.1:0", Ops: "127.0.0.1:0", Data: data,
-		DatabaseURL: s.DatabaseURL, Logs: logWriter{t}, TraceSample: 0.05,
+		DatabaseURL: s.DatabaseURL, Logs: logWriter{t}, TraceSample: 0.05, WebhooksAllowPrivate: true,
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.Stop()) })
@@ -84,6 +88,9 @@ func (s *Stack) connectOperator(t testing.TB) {
 	telemetry, err := kit.NewTelemetry(context.Background(), kit.TelemetryConfig{Process: "tests"})
 	require.NoError(t, err)
 	s.Operator, s.Core = nc, kit.NewClient(nc, telemetry)
+	if !s.poisoned {
+		s.observe(t)
+	}
 }
 
 // PlatformAdmin makes a platform administrator, who is in no tenant.
