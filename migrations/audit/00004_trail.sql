@@ -86,8 +86,9 @@ END $$;
 -- whether it did. What the default partition has of that month moves over.
 -- +goose StatementBegin
 CREATE FUNCTION audit.ensure_month(day date) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET buildify.tenant = '*' AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    scope text := coalesce(current_setting('buildify.tenant', true), '');
     first date := date_trunc('month', day)::date;
     next  date := (date_trunc('month', day) + interval '1 month')::date;
     name  text := 'events_' || to_char(first, 'YYYYMM');
@@ -103,8 +104,10 @@ BEGIN
     LOCK TABLE ONLY audit.events IN SHARE UPDATE EXCLUSIVE MODE;
     LOCK TABLE audit.events_default IN ACCESS EXCLUSIVE MODE;
     EXECUTE format('CREATE TABLE audit.%I (LIKE audit.events INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', name);
+    PERFORM set_config('buildify.tenant', '*', true); -- for these rows alone: see below
     EXECUTE format('WITH moved AS (DELETE FROM audit.events_default WHERE occurred_at >= %L AND occurred_at < %L RETURNING *)
         INSERT INTO audit.%I SELECT * FROM moved', lower, upper, name);
+    PERFORM set_config('buildify.tenant', scope, true);
     EXECUTE format('ALTER TABLE audit.events ATTACH PARTITION audit.%I FOR VALUES FROM (%L) TO (%L)', name, lower, upper);
     EXECUTE format('ALTER TABLE audit.%I ENABLE ROW LEVEL SECURITY', name);
     EXECUTE format('ALTER TABLE audit.%I FORCE ROW LEVEL SECURITY', name);

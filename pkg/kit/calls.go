@@ -144,6 +144,7 @@ func (c *calls) run() {
 // seconds at most. It is idempotent.
 func (c *calls) Stop() {
 	c.stop()
+	defer c.giveUp()
 	patience := time.AfterFunc(2*time.Second, c.giveUp)
 	defer patience.Stop()
 	<-c.done

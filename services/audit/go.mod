@@ -16,6 +16,8 @@ require (
 	golang.org/x/mod v0.42.0
 )
 
+require github.com/kylelemons/godebug v1.1.0 // indirect
+
 require (
 	code.dny.dev/ssrf v0.3.0
 	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect

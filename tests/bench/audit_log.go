@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -147,7 +146,7 @@ func (f *fixture) relay(ctx context.Context, js jetstream.JetStream) error {
 		return err
 	}
 	begin = time.Now()
-	r := outbox.Start(db, js, "bench", slog.New(slog.NewTextHandler(io.Discard, nil)), prometheus.NewRegistry())
+	r := outbox.Start(db, js, "bench", slog.New(slog.DiscardHandler), prometheus.NewRegistry())
 	for left := 1; left > 0; {
 		time.Sleep(10 * time.Millisecond)
 		if err := db.QueryRow(ctx, "SELECT count(*) FROM outbox WHERE id > 0").Scan(&left); err != nil {

@@ -76,7 +76,7 @@ func (l *load) write(ctx context.Context, writer string, try func(ctx context.Co
 	l.writing.Go(func() {
 		for n := 0; ctx.Err() == nil; n++ {
 			// What is in work when the load ends is finished: its answer counts.
-			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 6*time.Second)
+			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 			try(bounded, writer, n)
 			cancel()
 		}

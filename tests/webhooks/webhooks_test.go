@@ -226,7 +226,6 @@ func TestTheCommandLineAdministersWebhooks(t *testing.T) {
 	c := s.Company(t)
 	r := newReceiver(t)
 	buildify := func(answer any, args ...string) {
-		t.Logf("%v %v", time.Now(), args)
 		t.Helper()
 		args = append(args, "--nats-url", s.NATSURL, "--credentials", s.Credentials, "--tenant", c.Tenant.Code, "--json")
 		out, err := exec.CommandContext(stack.Context(t), stack.Build(t, "github.com/buildify/core/cmd/buildify"), append([]string{"webhook"}, args...)...).Output()

@@ -127,7 +127,7 @@ func (v *verification) verifiers() (all []note.Verifier, err error) {
 		return nil, errors.New("--key is required: `buildify audit keys` shows it, and you should have kept it from earlier")
 	}
 	for _, key := range append([]string{v.key}, v.witnesses...) {
-		if raw, err := os.ReadFile(key); err == nil { //nolint:gosec // a file that the person names
+		if raw, err := os.ReadFile(key); err == nil {
 			key = string(raw)
 		}
 		verifier, err := trail.NewVerifier(strings.TrimSpace(key))

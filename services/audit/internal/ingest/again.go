@@ -61,6 +61,9 @@ func (r *reader) again(ctx context.Context, q *db.Queries, kept Kept) (Place, er
 	if err != nil {
 		return Place{}, noRecord(err)
 	}
+	if err := r.sealed(ctx, &read); err != nil {
+		return Place{}, err
+	}
 	place := Place{TenantID: read.TenantID, ID: read.ID}
 	added, err := r.place(ctx, q, []row{read})
 	if err != nil {

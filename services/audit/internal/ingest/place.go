@@ -40,11 +40,6 @@ func (r *reader) place(ctx context.Context, q *db.Queries, rows []row) (int, err
 			continue
 		}
 		seen[row.MessageID] = true
-		if r.seal != nil {
-			if err := r.seal(ctx, q, &row.AuditEvent, &row.entry); err != nil {
-				return 0, err
-			}
-		}
 		row.TenantSeq = h.Size() + 1
 		row.entry.Sequence = row.TenantSeq
 		row.Entry = row.entry.Encode()

@@ -80,10 +80,14 @@ func (r *reader) run(ctx context.Context) {
 		defer close(batches)
 		for ctx.Err() == nil {
 			messages, err := r.fetch(ctx)
+			if err == nil && len(messages) > 0 {
+				var b batch
+				if b, err = r.readAll(context.WithoutCancel(ctx), messages); err == nil {
+					batches <- b
+				}
+			}
 			if err != nil {
 				r.pause(ctx, err)
-			} else if len(messages) > 0 {
-				batches <- r.readAll(messages)
 			}
 		}
 	}()
@@ -168,8 +172,11 @@ func ignoreTimeout(err error) error {
 	return err
 }
 
-// readAll makes records of messages, and poison of those that cannot be.
-func (r *reader) readAll(messages []jetstream.Msg) batch {
+// readAll makes records of messages, and poison of those that cannot be. What is
+// personal in them is sealed here, where no trail is locked.
+func (r *reader) readAll(ctx context.Context, messages []jetstream.Msg) (batch, error) {
+	ctx, cancel := context.WithTimeout(ctx, ackWait)
+	defer cancel()
 	b := batch{messages: messages, rows: make([]row, 0, len(messages))}
 	for _, msg := range messages {
 		row, err := r.read(msg)
@@ -177,14 +184,28 @@ func (r *reader) readAll(messages []jetstream.Msg) batch {
 			b.bad = append(b.bad, r.poisonOf(msg, err))
 			continue
 		}
+		if err := r.sealed(ctx, &row); err != nil {
+			return b, err
+		}
 		b.rows = append(b.rows, row)
 	}
-	return b
+	return b, nil
+}
+
+func (r *reader) sealed(ctx context.Context, one *row) error {
+	if r.seal == nil {
+		return nil
+	}
+	return r.seal(ctx, db.New(r.db), &one.AuditEvent, &one.entry)
 }
 
 // ingest stores what messages say, and acknowledges them.
 func (r *reader) ingest(ctx context.Context, messages []jetstream.Msg) error {
-	return r.store(ctx, r.readAll(messages))
+	b, err := r.readAll(ctx, messages)
+	if err != nil {
+		return err
+	}
+	return r.store(ctx, b)
 }
 
 // ingestSingly keeps one message that the database refuses from holding up

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -246,18 +247,36 @@ func (p *Proofs) Leaves(ctx context.Context, r *contract.ListLeavesRequest) (ans
 	return answered, err
 }
 
-// Every runs rounds until ctx ends, a pause apart.
+// Every signs what has grown until ctx ends, a pause apart, and has it published
+// beside that: nobody's being slow or away keeps anything unsigned.
 func (p *Proofs) Every(ctx context.Context, pause time.Duration) {
+	due := make(chan struct{}, 1)
+	var publishing sync.WaitGroup
+	publishing.Go(func() {
+		for range due {
+			p.warn(ctx, "checkpoints not published; will try again", p.publish(ctx))
+		}
+	})
+	defer publishing.Wait()
+	defer close(due)
 	ticker := time.NewTicker(pause)
 	defer ticker.Stop()
 	for {
-		if err := p.Round(ctx); err != nil && ctx.Err() == nil {
-			p.cfg.Log.Warn("checkpoints not made; will try again", "error", err)
+		p.warn(ctx, "checkpoints not made; will try again", p.signAll(ctx))
+		select {
+		case due <- struct{}{}:
+		default: // it is at it
 		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
 		}
+	}
+}
+
+func (p *Proofs) warn(ctx context.Context, what string, err error) {
+	if err != nil && ctx.Err() == nil {
+		p.cfg.Log.Warn(what, "error", err) //nolint:sloglint // one of two
 	}
 }

@@ -193,14 +193,20 @@ func (w *witness) add(ctx context.Context, p *Publication, old int64) (status in
 	return do(w.client, request)
 }
 
+// errAway says that nobody who could take anything answers there.
+var errAway = errors.New("is away")
+
 func do(client *http.Client, request *http.Request) (status int, answer []byte, err error) {
 	ctx, cancel := context.WithTimeout(request.Context(), 10*time.Second)
 	defer cancel()
 	response, err := client.Do(request.WithContext(ctx))
 	if err != nil {
-		return 0, nil, err
+		return 0, nil, fmt.Errorf("%w: %w", errAway, err)
 	}
 	defer response.Body.Close()
+	if response.StatusCode >= http.StatusInternalServerError || response.StatusCode == http.StatusTooManyRequests {
+		return 0, nil, fmt.Errorf("%w: answered %d", errAway, response.StatusCode)
+	}
 	answer, err = io.ReadAll(io.LimitReader(response.Body, 64<<10))
 	return response.StatusCode, answer, err
 }

@@ -31,7 +31,7 @@ func (r *Retention) Set(ctx context.Context, request *contract.SetRetentionReque
 		}
 		next := db.SetRetentionParams{TenantID: tenant, Reason: request.Reason}
 		if request.KeepDays != nil {
-			days := int32(*request.KeepDays) //nolint:gosec // at most 36500
+			days := int32(*request.KeepDays)
 			next.KeepDays = &days
 		}
 		if by := kit.UserFrom(ctx).ID; by != "" {

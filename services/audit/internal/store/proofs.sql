@@ -15,14 +15,19 @@ UPDATE audit.signing_keys SET sealed = NULL, retired_at = now() WHERE retired_at
 SELECT pg_try_advisory_xact_lock('audit.checkpoints'::regclass::oid::bigint);
 
 -- name: GrownTrails :many
--- Trails that have grown since their last checkpoint, after a tenant in order.
+-- Trails that are not as their last checkpoint says, after a tenant in order: they
+-- should have grown.
 SELECT h.tenant_id, h.frontier, coalesce(c.size, 0)::bigint AS size, c.root
 FROM audit.heads h
 LEFT JOIN LATERAL (
     SELECT p.size, p.root FROM audit.checkpoints p WHERE p.tenant_id = h.tenant_id ORDER BY p.size DESC LIMIT 1
 ) c ON true
-WHERE (sqlc.narg(after)::uuid IS NULL OR h.tenant_id > sqlc.narg(after)::uuid) AND NOT h.erased AND h.last_seq > coalesce(c.size, 0) AND length(h.frontier) > 0
+WHERE (sqlc.narg(after)::uuid IS NULL OR h.tenant_id > sqlc.narg(after)::uuid) AND NOT h.erased AND h.last_seq <> coalesce(c.size, 0) AND (length(h.frontier) > 0 OR c.size > 0)
 ORDER BY h.tenant_id LIMIT @page;
+
+-- name: TryPublishing :one
+-- One replica at a time publishes a trail's.
+SELECT pg_try_advisory_xact_lock('audit.checkpoints'::regclass::oid::int, hashtext(@tenant_id::text));
 
 -- name: AddCheckpoint :exec
 INSERT INTO audit.checkpoints (tenant_id, size, root, note) VALUES (@tenant_id, @size, @root, @note);

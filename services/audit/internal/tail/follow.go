@@ -63,7 +63,7 @@ func (f *Follower) Follow(ctx context.Context, tenant string, r *contract.Follow
 		response.Through = min(*r.After+stretch, end)
 		rows, err := q.FollowEvents(ctx, db.FollowEventsParams{
 			TenantID: tenant, After: *r.After, Through: response.Through, UserID: optional(kit.UUID(r.UserID)),
-			Action: optional(like(r.Action)), Outcome: optional(r.Outcome), Page: int32(limit), //nolint:gosec // at most 500
+			Action: optional(like(r.Action)), Outcome: optional(r.Outcome), Page: int32(limit),
 		})
 		if err != nil {
 			return err

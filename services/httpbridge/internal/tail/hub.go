@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// MaxTails and MaxOfUser bound the followers of one bridge.
-	MaxTails  = 1000
+	// MaxTails is how many followers one bridge has.
+	MaxTails = 1000
+	// MaxOfUser is how many of them one person has.
 	MaxOfUser = 10
 	// poll is the default of Hub.Poll.
 	poll = 5 * time.Second

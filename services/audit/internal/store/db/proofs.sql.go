@@ -99,7 +99,7 @@ FROM audit.heads h
 LEFT JOIN LATERAL (
     SELECT p.size, p.root FROM audit.checkpoints p WHERE p.tenant_id = h.tenant_id ORDER BY p.size DESC LIMIT 1
 ) c ON true
-WHERE ($1::uuid IS NULL OR h.tenant_id > $1::uuid) AND NOT h.erased AND h.last_seq > coalesce(c.size, 0) AND length(h.frontier) > 0
+WHERE ($1::uuid IS NULL OR h.tenant_id > $1::uuid) AND NOT h.erased AND h.last_seq <> coalesce(c.size, 0) AND (length(h.frontier) > 0 OR c.size > 0)
 ORDER BY h.tenant_id LIMIT $2
 `
 
@@ -115,7 +115,8 @@ type GrownTrailsRow struct {
 	Root     []byte
 }
 
-// Trails that have grown since their last checkpoint, after a tenant in order.
+// Trails that are not as their last checkpoint says, after a tenant in order: they
+// should have grown.
 func (q *Queries) GrownTrails(ctx context.Context, arg GrownTrailsParams) ([]GrownTrailsRow, error) {
 	rows, err := q.db.Query(ctx, grownTrails, arg.After, arg.Page)
 	if err != nil {
@@ -284,6 +285,18 @@ SELECT pg_try_advisory_xact_lock('audit.checkpoints'::regclass::oid::bigint)
 // One replica at a time.
 func (q *Queries) TryCheckpointing(ctx context.Context) (bool, error) {
 	row := q.db.QueryRow(ctx, tryCheckpointing)
+	var pg_try_advisory_xact_lock bool
+	err := row.Scan(&pg_try_advisory_xact_lock)
+	return pg_try_advisory_xact_lock, err
+}
+
+const tryPublishing = `-- name: TryPublishing :one
+SELECT pg_try_advisory_xact_lock('audit.checkpoints'::regclass::oid::int, hashtext($1::text))
+`
+
+// One replica at a time publishes a trail's.
+func (q *Queries) TryPublishing(ctx context.Context, tenantID string) (bool, error) {
+	row := q.db.QueryRow(ctx, tryPublishing, tenantID)
 	var pg_try_advisory_xact_lock bool
 	err := row.Scan(&pg_try_advisory_xact_lock)
 	return pg_try_advisory_xact_lock, err
