@@ -33,10 +33,12 @@ func Follow(ctx context.Context, js jetstream.JetStream, stream string, subjects
 	if err != nil {
 		return nil, fmt.Errorf("follow %s: %w", stream, err)
 	}
-	consumer, err := js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
-		FilterSubjects: subjects,
-		DeliverPolicy:  jetstream.DeliverByStartSequencePolicy,
-		OptStartSeq:    s.CachedInfo().State.LastSeq + 1,
+	consumer, err := patiently(ctx, func() (jetstream.Consumer, error) {
+		return js.OrderedConsumer(ctx, stream, jetstream.OrderedConsumerConfig{
+			FilterSubjects: subjects,
+			DeliverPolicy:  jetstream.DeliverByStartSequencePolicy,
+			OptStartSeq:    s.CachedInfo().State.LastSeq + 1,
+		})
 	})
 	if err != nil {
 		return nil, fmt.Errorf("follow %s: %w", stream, err)
@@ -71,7 +73,7 @@ func (f *Follower) Sequence() uint64 { return f.seen.Load() }
 // awaitStream waits for the stream's owner to make it.
 func awaitStream(ctx context.Context, js jetstream.JetStream, name string) (jetstream.Stream, error) {
 	for {
-		s, err := js.Stream(ctx, name)
+		s, err := patiently(ctx, func() (jetstream.Stream, error) { return js.Stream(ctx, name) })
 		if !errors.Is(err, jetstream.ErrStreamNotFound) {
 			return s, err
 		}

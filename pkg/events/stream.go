@@ -94,18 +94,21 @@ func Ensure(ctx context.Context, js jetstream.JetStream, name string, replicas i
 	cfg.Duplicates = 2 * time.Minute
 	cfg.AllowAtomicPublish = true
 	cfg.Replicas = max(replicas, 1)
-	// In a cluster that is just starting, or when several create at once, an
-	// answer may not come: ask again.
-	var err error
-	for try := 0; try < 4; try++ {
-		if _, err = js.CreateOrUpdateStream(ctx, cfg); err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
-			break
-		}
-	}
-	if err != nil {
+	if _, err := patiently(ctx, func() (jetstream.Stream, error) { return js.CreateOrUpdateStream(ctx, cfg) }); err != nil {
 		return fmt.Errorf("stream %s: %w", name, err)
 	}
 	return nil
+}
+
+// patiently asks again when no answer came: in a cluster that is just starting, or
+// when several create at once, some are lost.
+func patiently[T any](ctx context.Context, ask func() (T, error)) (answer T, err error) {
+	for range 4 {
+		if answer, err = ask(); err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			break
+		}
+	}
+	return answer, err
 }
 
 // MessageID is the deduplication id of an audit event: nobody can take it in

@@ -68,9 +68,12 @@ func TestBatchesInACluster(t *testing.T) {
 		FilterSubjects: []string{events.WebhookTest.Subject(tenant)},
 	})
 	require.NoError(t, err)
+	reading, err := stored.Messages()
+	require.NoError(t, err)
+	defer reading.Stop()
 	batched := 0
 	for range byPlace {
-		msg, err := stored.Next(jetstream.FetchMaxWait(stack.Timeout))
+		msg, err := reading.Next(jetstream.NextContext(stack.Context(t)))
 		require.NoError(t, err)
 		meta, err := msg.Metadata()
 		require.NoError(t, err)
