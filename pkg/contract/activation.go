@@ -31,6 +31,7 @@ func (a Activation) Permits(operation string) bool {
 // withoutConsent is what a module learns of its own place in a tenant.
 var withoutConsent = []string{
 	"tenant.get", "tenant.module", "tenant.module_settings", "tenant.news", "tenant.hooks", "tenant.acknowledge_hook",
+	"audit.granted", "audit.subscribe", "audit.unsubscribe", // of what is consented to as events:<types>
 }
 
 // ConsentScopes are the operations and streams that a tenant is asked to

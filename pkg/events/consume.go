@@ -186,9 +186,7 @@ func (c *Consumer) fetch(running context.Context, consumer jetstream.Consumer) e
 	wait, most, options := 5*fetchWait, 1, []jetstream.FetchOpt{}
 	if c.lanes != nil {
 		wait, most = fetchWait, waitingLanes // asks often: that keeps this process the one that works
-		if !c.cfg.Provided {
-			options = append(options, jetstream.FetchPriorityGroup(lanesGroup))
-		}
+		options = append(options, jetstream.FetchPriorityGroup(lanesGroup))
 	}
 	waiting, cancel := context.WithTimeout(running, wait)
 	defer cancel()

@@ -21,6 +21,8 @@ const (
 	AuditStream  = "AUDIT"
 	AccessStream = "ACCESS"
 	DeadStream   = "DEAD"
+	// GrantedStream holds copies of events for the modules that may hear them.
+	GrantedStream = "GRANTED"
 )
 
 // AuditSubject is where the audit ingress publishes an event: tenant, source
@@ -69,6 +71,13 @@ var streams = map[string]jetstream.StreamConfig{
 		Discard:     jetstream.DiscardOld, // a record is no promise, and the newest ones count
 		MaxAge:      7 * 24 * time.Hour,
 	},
+	GrantedStream: {
+		Description: "Events for modules, a copy for each that may hear them.",
+		Subjects:    []string{"core.granted.>"},
+		MaxBytes:    256 << 20,
+		Discard:     jetstream.DiscardOld, // one who falls behind must not hold up the others
+		MaxAge:      GrantedFor,
+	},
 	DeadStream: {
 		Description: "Messages that consumers gave up, until somebody handles or removes them.",
 		Subjects:    []string{"core.dead.>"},
@@ -90,7 +99,7 @@ func Ensure(ctx context.Context, js jetstream.JetStream, name string, replicas i
 	}
 	cfg.Name = name
 	cfg.Storage = jetstream.FileStorage
-	cfg.DenyDelete, cfg.DenyPurge = name != DeadStream, true
+	cfg.DenyDelete, cfg.DenyPurge = name != DeadStream, name != GrantedStream
 	cfg.Duplicates = 2 * time.Minute
 	cfg.AllowAtomicPublish = true
 	cfg.Replicas = max(replicas, 1)

@@ -14,6 +14,7 @@ import (
 	"github.com/buildify/core/pkg/kit/directory"
 	"github.com/buildify/core/pkg/kit/outbox"
 	"github.com/buildify/core/services/audit/internal/app"
+	"github.com/buildify/core/services/audit/internal/granted"
 	"github.com/buildify/core/services/audit/internal/ingest"
 	"github.com/buildify/core/services/audit/internal/personal"
 )
@@ -34,6 +35,7 @@ type Service struct {
 	tenants   *events.Consumer
 	calls     *events.Consumer
 	sending   sending
+	granted   *granted.App
 	watch     watching
 	personal  *personal.Personal
 
@@ -113,6 +115,9 @@ func (s *Service) Start(ctx context.Context) (err error) {
 	if err := s.startWebhooks(ctx, js, a); err != nil {
 		return err
 	}
+	if err := s.startGranted(ctx, js); err != nil {
+		return err
+	}
 	if err := s.startCalls(ctx, js, a); err != nil {
 		return err
 	}
@@ -141,6 +146,7 @@ func (s *Service) Stop(ctx context.Context) error {
 	s.tenants.Stop(ctx)
 	s.calls.Stop(ctx)
 	s.sending.end(ctx)
+	s.granted.Stop()
 	s.ingress.Stop(ctx)
 	if s.ingester != nil {
 		s.ingester.Stop()

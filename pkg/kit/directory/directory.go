@@ -94,6 +94,10 @@ func (d *Directory) Start(ctx context.Context, client *kit.Client, js jetstream.
 // Stop ends the following. It is idempotent.
 func (d *Directory) Stop() { d.follower.Stop() }
 
+// Seen is the place in stream EVENTS up to which the directory knows all that
+// concerns it.
+func (d *Directory) Seen() uint64 { return d.follower.Sequence() }
+
 // Units returns a tenant's org tree, removed units too; those that Units are
 // among the parts of.
 func (d *Directory) Units(tenant string) []contract.OrgUnit {

@@ -242,19 +242,23 @@ func read(ctx context.Context, t *testing.T, js jetstream.JetStream, name, user 
 	require.NoError(t, stream.DeleteConsumer(ctx, user), user)
 }
 
-// A literal or renamed service import, or one more export, lets a chosen reply
-// subject lead further than the callout's hostile tests go.
-func TestModulesImportOneWildcardServiceTheStreamsAndNothingElse(t *testing.T) {
+// A literal service import, or one more export, lets a chosen reply subject lead
+// further than the callout's hostile tests go.
+func TestModulesImportTheirOperationsStreamsAndSubscriptionsAndNothingElse(t *testing.T) {
 	t.Parallel()
 	conf := string(deploy.NATSConfig)
 	_, modules, found := strings.Cut(conf, "\n  MODULES {")
 	require.True(t, found)
-	assert.Equal(t, 3, strings.Count(modules, "account:"))
+	assert.Equal(t, 6, strings.Count(modules, "account:"))
 	assert.Contains(t, modules, `{ service: { account: CORE, subject: "m.*.core.>" } }`)
 	assert.Contains(t, modules, `{ stream: { account: CORE, subject: "core.feed.*.*" } }`)
 	assert.Contains(t, modules, `{ stream: { account: CORE, subject: "core.news.*.*" } }`)
+	for _, call := range []string{"CONSUMER.INFO", "CONSUMER.MSG.NEXT"} {
+		assert.Contains(t, modules, `{ service: { account: CORE, subject: "$JS.API.`+call+`.GRANTED.*" }, to: "CORE.API.`+call+`.GRANTED.*" }`)
+	}
+	assert.Contains(t, modules, `{ service: { account: CORE, subject: "$JS.ACK.GRANTED.>" } }`)
 	assert.Equal(t, 1, strings.Count(conf, "exports:"))
-	assert.Equal(t, 3, strings.Count(conf, "accounts: [MODULES]"))
+	assert.Equal(t, 6, strings.Count(conf, "accounts: [MODULES]"))
 	for line := range strings.Lines(conf) {
 		code, _, _ := strings.Cut(line, "# ")
 		if !strings.HasPrefix(strings.TrimSpace(code), "#") {

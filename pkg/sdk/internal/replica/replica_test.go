@@ -43,8 +43,9 @@ func onStage(t *testing.T, play func(s *stage)) {
 		s.link = newLink(s.core)
 		s.core.Commit(one, append(s.core.Basics("financial:**"), coretest.Grant(1))...)
 		s.core.Commit(two, s.core.Basics("financial:**")...)
-		s.Replica = Start(Config{Core: s.link, MaxStaleness: stale, Log: slog.New(slog.NewTextHandler(s.log, nil))})
 		s.beat()
+		synctest.Wait() // the first beat is before the replica listens
+		s.Replica = Start(Config{Core: s.link, MaxStaleness: stale, Log: slog.New(slog.NewTextHandler(s.log, nil))})
 		defer func() {
 			s.beating()
 			s.Close()

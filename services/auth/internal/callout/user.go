@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/jwt/v2"
 
 	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/events"
 )
 
 // Limits of a module's connection. A server that runs from a configuration
@@ -51,6 +52,12 @@ func (r *Responder) user(nkey string, key contract.APIKey, grant Grant, now time
 		switch {
 		case !operationName.MatchString(operation):
 			return nil, fmt.Errorf("the grant has no operation name: %q", operation)
+		case operation == contract.GrantedEvents.Name:
+			subjects, err := subscription(grant)
+			if err != nil {
+				return nil, err
+			}
+			u.Pub.Allow.Add(subjects...)
 		case streams[operation] != nil:
 			subjects, err := heard(streams[operation], grant)
 			if err != nil {
@@ -79,10 +86,32 @@ var streams = func() map[string]*contract.Spec {
 // heard are the subjects on which the module hears a stream: of all tenants that
 // enabled it, or of those that the key is restricted to.
 func heard(stream *contract.Spec, grant Grant) ([]string, error) {
-	for _, tenant := range grant.Tenants {
-		if !tenantID.MatchString(tenant) {
-			return nil, fmt.Errorf("the grant has no tenant id: %q", tenant)
-		}
+	if err := tenantIDs(grant); err != nil {
+		return nil, err
 	}
 	return contract.StreamSubjects(stream, grant.Module, grant.Tenants), nil
+}
+
+func tenantIDs(grant Grant) error {
+	for _, tenant := range grant.Tenants {
+		if !tenantID.MatchString(tenant) {
+			return fmt.Errorf("the grant has no tenant id: %q", tenant)
+		}
+	}
+	return nil
+}
+
+// subscription is where the module reads its own durable consumer. That one is
+// for the tenants that the key is good for: keys that are good for others have
+// another one.
+func subscription(grant Grant) ([]string, error) {
+	if err := tenantIDs(grant); err != nil {
+		return nil, err
+	}
+	consumer := events.GrantedStream + "." + events.GrantedConsumer(grant.Module, grant.Tenants)
+	return []string{
+		contract.BusAPI + ".CONSUMER.INFO." + consumer,
+		contract.BusAPI + ".CONSUMER.MSG.NEXT." + consumer,
+		"$JS.ACK." + consumer + ".>",
+	}, nil
 }

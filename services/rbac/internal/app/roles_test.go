@@ -400,6 +400,6 @@ func TestTheMatrixShowsWhichRoleGrantsWhat(t *testing.T) {
 	}, m.Rows)
 	all, err := o.RoleMatrix(o.as(o.admin), &contract.RoleMatrixRequest{})
 	require.NoError(t, err)
-	require.Equal(t, "audit:events:read", all.Rows[0].Permission, "the platform's own come first")
+	require.Equal(t, "audit:alerts:manage", all.Rows[0].Permission, "the platform's own come first")
 	require.Equal(t, m.Rows, all.Rows[len(all.Rows)-2:])
 }

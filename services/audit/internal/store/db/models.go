@@ -140,6 +140,11 @@ type AuditEventsDefault struct {
 	Leaf         []byte
 }
 
+type AuditGranted struct {
+	One      bool
+	Sequence int64
+}
+
 type AuditHead struct {
 	TenantID string
 	LastSeq  int64
