@@ -15,7 +15,7 @@ var GrantedEvents = RegisterStream[Event](AuditRead, Spec{
 
 // GrantedEventsRequest selects.
 type GrantedEventsRequest struct {
-	Types    string `json:"types,omitempty" query:"types" maxLength:"2000" pattern:"^[a-z0-9_*]+([.][a-z0-9_*]+)*(,[a-z0-9_*]+([.][a-z0-9_*]+)*)*$" patternDescription:"patterns of events' names, separated by commas" example:"tenant.unit.*,auth.**" doc:"Only events whose names match one of the patterns, separated by commas: * stands for one segment, ** at the end for all that follow."`
+	Types    string `json:"types,omitempty" query:"types" maxLength:"2000" pattern:"^[a-z0-9_*-]+([.][a-z0-9_*-]+)*(,[a-z0-9_*-]+([.][a-z0-9_*-]+)*)*$" patternDescription:"patterns of events' names, separated by commas" example:"tenant.unit.*,auth.**" doc:"Only events whose names match one of the patterns, separated by commas: * stands for one segment, ** at the end for all that follow."`
 	TenantID ID     `json:"tenant_id,omitempty" query:"tenant_id" format:"uuid" doc:"Only events of this tenant."`
 	After    *int64 `json:"after,omitempty" query:"after" minimum:"0" doc:"Begin behind this place, as Last-Event-ID does; 0 is the oldest that is kept, default is from now on."`
 }

@@ -36,6 +36,19 @@ type decoder struct {
 	plain    *plainDecoder // nil where it cannot serve
 }
 
+// Decoder returns what reads requests as a Server does, for who answers them
+// otherwise. Its errors are contract errors that name the field.
+func Decoder[Req any]() func(data []byte) (*Req, error) {
+	d := newDecoder(reflect.TypeFor[Req]())
+	return func(data []byte) (*Req, error) {
+		request := new(Req)
+		if err := d.decode(data, request); err != nil {
+			return nil, err
+		}
+		return request, nil
+	}
+}
+
 func newDecoder(request reflect.Type) *decoder {
 	registry := NewRegistry()
 	d := &decoder{registry: registry, schema: registry.Schema(request, false, "")}

@@ -20,6 +20,7 @@ import (
 	"github.com/buildify/core/pkg/manifest"
 	"github.com/buildify/core/services/httpbridge/internal/bundle"
 	"github.com/buildify/core/services/httpbridge/internal/feed"
+	"github.com/buildify/core/services/httpbridge/internal/granted"
 	"github.com/buildify/core/services/httpbridge/internal/keys"
 	"github.com/buildify/core/services/httpbridge/internal/openapi"
 	"github.com/buildify/core/services/httpbridge/internal/origin"
@@ -51,6 +52,7 @@ type Service struct {
 	cfg      Config
 	keys     *keys.Keys
 	feed     *feed.Hub
+	granted  *granted.Hub
 	tails    *tail.Hub
 	health   *kit.Health
 	listener net.Listener
@@ -83,6 +85,7 @@ func (s *Service) Start(ctx context.Context) (err error) {
 		return err
 	}
 	s.feed = feed.NewHub(s.deps.NATS)
+	s.granted = granted.NewHub(js, s.deps.Telemetry.Log)
 	if s.tails, err = tail.NewHub(s.deps.NATS); err != nil {
 		return fmt.Errorf("tails: %w", err)
 	}
@@ -120,7 +123,7 @@ func (s *Service) handler(client *kit.Client, trusted origin.Trusted) (http.Hand
 		return nil, fmt.Errorf("openapi: %w", err)
 	}
 	mux := http.NewServeMux()
-	(&route.Router{Client: client, Keys: s.keys, Feed: s.feed, Tails: s.tails, Telemetry: s.deps.Telemetry, Trusted: trusted}).Mount(mux)
+	(&route.Router{Client: client, Keys: s.keys, Feed: s.feed, Granted: s.granted, Tails: s.tails, Telemetry: s.deps.Telemetry, Trusted: trusted}).Mount(mux)
 	pages := web.Handler()
 	for _, pattern := range web.Patterns() {
 		mux.Handle(pattern, pages)
@@ -187,12 +190,14 @@ func (s *Service) Stop(ctx context.Context) error {
 	if s.server != nil {
 		s.health.Drain()
 		s.feed.Stop() // streams never finish by themselves
+		s.granted.Stop()
 		s.tails.Stop()
 		err = kit.ShutdownHTTP(ctx, s.server)
 	} else if s.listener != nil {
 		err = s.listener.Close()
 	}
 	s.feed.Stop()
+	s.granted.Stop()
 	s.tails.Stop()
 	s.keys.Stop()
 	return err

@@ -266,7 +266,7 @@ func (f *fixture) makeBadTokens(t *testing.T) {
 	f.self(t, ended, contract.Logout.Spec, fields{}, &contract.Empty{})
 	f.badTokens["a token of a session that was logged out"] = ended
 
-	f.badTokens["an expired token"] = f.s.ShortLivedToken(t, f.master)
+	f.badTokens["an expired token"] = f.s.ShortLivedToken(t, f.master, time.Second)
 
 	u, in := f.person(t, "master")
 	f.awaitToken(t, in.AccessToken, true)

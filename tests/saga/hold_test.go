@@ -132,8 +132,8 @@ func leftOf(t *testing.T, s *stack.Stack, tenant string) map[string]int {
 	conn, err := pgx.Connect(stack.Context(t), s.DatabaseURL)
 	require.NoError(t, err)
 	defer func() { _ = conn.Close(context.Background()) }()
-	rows, err := conn.Query(stack.Context(t), `SELECT table_schema || '.' || table_name FROM information_schema.tables
-		WHERE table_schema IN ('auth', 'rbac', 'tenant', 'audit') AND table_type = 'BASE TABLE'`)
+	rows, err := conn.Query(stack.Context(t), `SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+		WHERE n.nspname IN ('auth', 'rbac', 'tenant', 'audit') AND c.relkind IN ('r', 'p') AND NOT c.relispartition`)
 	require.NoError(t, err)
 	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(t, err)

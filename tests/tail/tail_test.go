@@ -231,7 +231,7 @@ func TestATailEndsWithItsTokenAndItsPermission(t *testing.T) {
 	require.Nil(t, refused)
 	ends(revoked, "of a session that was logged out")
 
-	expired := open(s.ShortLivedToken(t, c.Admin))
+	expired := open(s.ShortLivedToken(t, c.Admin, 5*time.Second))
 	ends(expired, "of a token that expired")
 
 	withdrawn := open(c.Token(t, watcher))

@@ -69,6 +69,9 @@ func lockHeads(ctx context.Context, q *db.Queries, rows []row) (map[string]*head
 	heads := make(map[string]*head, len(locked))
 	for _, l := range locked {
 		if l.Erased {
+			if err := q.ErasePersonKeys(ctx, l.TenantID); err != nil { // those that were made for the rows
+				return nil, err
+			}
 			continue
 		}
 		frontier, err := trail.UnmarshalFrontier(l.Frontier)

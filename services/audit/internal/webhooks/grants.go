@@ -26,7 +26,7 @@ func (c Consents) Hears(module, tenant, eventType string) bool {
 		return false
 	}
 	for _, scope := range *a.Scopes {
-		if pattern, ok := strings.CutPrefix(scope, "events:"); ok && wants([]string{pattern}, eventType) {
+		if pattern, ok := strings.CutPrefix(scope, "events:"); ok && events.Matches([]string{pattern}, eventType) {
 			return true
 		}
 	}

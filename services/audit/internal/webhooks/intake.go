@@ -219,7 +219,7 @@ func (a *App) deliveries(hearing []db.HearingWebhooksRow, all []heard) (rows db.
 	for _, e := range all {
 		var body []byte
 		for _, w := range hearing {
-			if !wants(w.Types, e.name) || !a.hears(w.TenantID, w.Module, w.Tenants, e.tenant, e.name) {
+			if !events.Matches(w.Types, e.name) || !a.hears(w.TenantID, w.Module, w.Tenants, e.tenant, e.name) {
 				continue
 			}
 			if body == nil {

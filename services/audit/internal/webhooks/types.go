@@ -2,7 +2,6 @@ package webhooks
 
 import (
 	"regexp"
-	"strings"
 
 	"github.com/buildify/core/pkg/events"
 )
@@ -18,28 +17,4 @@ func typeOf(e events.Event) (string, bool) {
 		return "", false
 	}
 	return parts[1], true
-}
-
-// wants reports whether one of the patterns matches the type: * stands for one
-// segment, ** at the end for all that follow.
-func wants(patterns []string, name string) bool {
-	segments := strings.Split(name, ".")
-	for _, pattern := range patterns {
-		if matches(strings.Split(pattern, "."), segments) {
-			return true
-		}
-	}
-	return false
-}
-
-func matches(pattern, segments []string) bool {
-	for i, p := range pattern {
-		switch {
-		case p == "**" && i == len(pattern)-1:
-			return len(segments) > i || i == 0
-		case i >= len(segments) || p != "*" && p != segments[i]:
-			return false
-		}
-	}
-	return len(pattern) == len(segments)
 }

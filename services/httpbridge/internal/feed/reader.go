@@ -2,6 +2,7 @@ package feed
 
 import (
 	"bytes"
+	"context"
 	"slices"
 	"sync"
 
@@ -90,13 +91,16 @@ func (r *Reader) Ready() <-chan struct{} { return r.ready }
 
 // Take returns the events that are there, none after a cut. They are shared
 // and must not be changed.
-func (r *Reader) Take() [][]byte {
+func (r *Reader) Take(context.Context) ([][]byte, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	frames := r.frames
 	r.frames, r.bytes = nil, 0
-	return frames
+	return frames, nil
 }
+
+// Beat says that the stream is still there.
+func (r *Reader) Beat() []byte { return []byte(":\n\n") }
 
 // Close ends the reading. It is idempotent.
 func (r *Reader) Close() { r.hub.remove(r) }

@@ -19,6 +19,7 @@ import (
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/kit"
 	"github.com/buildify/core/services/httpbridge/internal/feed"
+	"github.com/buildify/core/services/httpbridge/internal/granted"
 	"github.com/buildify/core/services/httpbridge/internal/keys"
 	"github.com/buildify/core/services/httpbridge/internal/limit"
 	"github.com/buildify/core/services/httpbridge/internal/origin"
@@ -31,6 +32,7 @@ type Router struct {
 	Client    *kit.Client
 	Keys      *keys.Keys
 	Feed      *feed.Hub
+	Granted   *granted.Hub
 	Tails     *tail.Hub
 	Telemetry *kit.Telemetry
 	// Trusted are the proxies that tell where a request came from.

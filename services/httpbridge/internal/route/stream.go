@@ -41,24 +41,41 @@ func (rt *Router) mountStreams(mux *http.ServeMux) {
 	}, []string{"operation", "reason"})
 	open := prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "buildify_http_streams_open", Help: "Streams being read.",
-	}, func() float64 { return float64(rt.Feed.Readers()) })
+	}, func() float64 { return float64(rt.Feed.Readers() + rt.Granted.Readers()) })
 	rt.Telemetry.Metrics.MustRegister(rt.streams.ended, open)
 	for _, spec := range contract.Streams() {
-		if spec != contract.TailAudit.Spec {
-			mux.Handle(spec.Method+" "+spec.Path, rt.stream(spec))
+		switch spec {
+		case contract.TailAudit.Spec:
+		case contract.GrantedEvents.Spec:
+			mux.Handle(spec.Method+" "+spec.Path, rt.stream(spec, rt.openGranted(spec)))
+		default:
+			mux.Handle(spec.Method+" "+spec.Path, rt.stream(spec, rt.openFeed))
 		}
 	}
 	rt.mountTail(mux)
 }
 
+// source is what a stream is read from. Ready is told when there is something to
+// Take, and Beat is what is written when there was nothing for some time.
+type source interface {
+	Ready() <-chan struct{}
+	Take(ctx context.Context) ([][]byte, error)
+	Beat() []byte
+	Close()
+}
+
+// opener opens what a caller reads who was let in. The source calls end, which must
+// not block, when it has to end.
+type opener func(ctx context.Context, w http.ResponseWriter, r *http.Request, call *exchange, end func(error)) (source, error)
+
 // stream answers the route of a stream with server-sent events.
-func (rt *Router) stream(spec *contract.Spec) http.Handler {
+func (rt *Router) stream(spec *contract.Spec, opens opener) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		call := rt.exchange(spec, r)
 		log := rt.Telemetry.Log.With("operation", spec.Name, "request_id", call.id, "remote", call.client.Address)
 		ctx, end := context.WithCancelCause(r.Context())
 		defer end(nil)
-		reader, err := rt.open(ctx, w, r, call, end)
+		reader, err := rt.open(ctx, w, r, call, opens, end)
 		if err != nil {
 			code := rt.writeError(w, r, call.id, spec.Name, err)
 			rt.requests.WithLabelValues(spec.Name, string(code)).Inc()
@@ -84,11 +101,16 @@ func (rt *Router) stream(spec *contract.Spec) http.Handler {
 	})
 }
 
-// open admits the caller as operations do; the reader is nil for a HEAD.
-func (rt *Router) open(ctx context.Context, w http.ResponseWriter, r *http.Request, call *exchange, end func(error)) (*feed.Reader, error) {
+// open admits the caller as operations do; the source is nil for a HEAD.
+func (rt *Router) open(ctx context.Context, w http.ResponseWriter, r *http.Request, call *exchange, opens opener, end func(error)) (source, error) {
 	if err := rt.authenticate(w.Header(), r, call); err != nil {
 		return nil, err
 	}
+	return opens(ctx, w, r, call, end)
+}
+
+// openFeed opens what a service tells modules.
+func (rt *Router) openFeed(ctx context.Context, _ http.ResponseWriter, r *http.Request, call *exchange, end func(error)) (source, error) {
 	for name := range r.URL.Query() {
 		return nil, contract.Invalid(clip(name), "is not a known query parameter")
 	}
@@ -107,7 +129,7 @@ func streamHeader(h http.Header, id string) {
 }
 
 // pump writes what the reader hears until ctx ends; its error says why.
-func pump(ctx context.Context, l *line, reader *feed.Reader) (sent int, err error) {
+func pump(ctx context.Context, l *line, reader source) (sent int, err error) {
 	err = l.write([]byte(": open\n\n"))
 	idle := time.NewTimer(idleTime)
 	defer idle.Stop()
@@ -118,12 +140,14 @@ func pump(ctx context.Context, l *line, reader *feed.Reader) (sent int, err erro
 			if ctx.Err() != nil {
 				break // of two that are ready select takes either
 			}
-			frames := reader.Take()
-			sent += len(frames)
-			err = l.write(frames...)
+			var frames [][]byte
+			if frames, err = reader.Take(ctx); err == nil && len(frames) > 0 {
+				sent += len(frames)
+				err = l.write(frames...)
+			}
 			idle.Reset(idleTime)
 		case <-idle.C:
-			err = l.write([]byte(":\n\n"))
+			err = l.write(reader.Beat())
 			idle.Reset(idleTime)
 		}
 	}

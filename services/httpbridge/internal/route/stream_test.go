@@ -23,6 +23,7 @@ import (
 	"github.com/buildify/core/pkg/kit/natsconn"
 	"github.com/buildify/core/pkg/kit/natsserver"
 	"github.com/buildify/core/services/httpbridge/internal/feed"
+	"github.com/buildify/core/services/httpbridge/internal/granted"
 	"github.com/buildify/core/services/httpbridge/internal/keys"
 	"github.com/buildify/core/services/httpbridge/internal/tail"
 )
@@ -84,10 +85,12 @@ func newStage(t testing.TB, change ...func(*http.Server)) *stage {
 	t.Cleanup(known.Stop)
 	hub := feed.NewHub(s.bridge)
 	t.Cleanup(hub.Stop)
+	given := granted.NewHub(js, telemetry.Log)
+	t.Cleanup(given.Stop)
 	tails, err := tail.NewHub(s.bridge)
 	require.NoError(t, err)
 	t.Cleanup(tails.Stop)
-	s.router = &Router{Client: client, Keys: known, Feed: hub, Tails: tails, Telemetry: telemetry}
+	s.router = &Router{Client: client, Keys: known, Feed: hub, Granted: given, Tails: tails, Telemetry: telemetry}
 	mux := http.NewServeMux()
 	s.router.Mount(mux)
 	s.server = httptest.NewUnstartedServer(mux)
@@ -97,6 +100,7 @@ func newStage(t testing.TB, change ...func(*http.Server)) *stage {
 	s.server.Start()
 	t.Cleanup(s.server.CloseClientConnections)
 	t.Cleanup(hub.Stop)
+	t.Cleanup(given.Stop)
 	t.Cleanup(tails.Stop)
 	return s
 }
