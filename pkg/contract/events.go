@@ -43,6 +43,7 @@ const BusAPI = "CORE.API"
 type SubscribeResponse struct {
 	Stream   string `json:"stream"`
 	Consumer string `json:"consumer"`
+	Created  bool   `json:"created" doc:"There was none: what was before it is not given, unless all of it was asked for."`
 }
 
 // Unsubscribe ends the caller's subscription on the bus.

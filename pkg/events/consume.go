@@ -38,9 +38,10 @@ type ConsumeConfig struct {
 	GivenUp interface {
 		Put(ctx context.Context, l DeadLetter) error
 	}
-	// Provided says that somebody else made the consumer, as the core does for
-	// modules; Subjects, AckWait and what Parallel asks of it are then theirs.
-	Provided bool
+	// Provide has somebody else make the consumer, as the core does for modules
+	// (contract.Subscribe), unless it exists: Subjects, AckWait and what Parallel asks
+	// of it are then theirs. It is called again when the consumer is gone.
+	Provide func(context.Context) error
 }
 
 const (
@@ -93,11 +94,14 @@ func Consume(ctx context.Context, js jetstream.JetStream, cfg ConsumeConfig, han
 	if cfg.AckWait == 0 {
 		cfg.AckWait = ackWait
 	}
+	if cfg.Parallel < 2 {
+		cfg.Key = func(Event) string { return "" } // all are one key's
+	}
 	if cfg.Key == nil {
 		cfg.Key = func(e Event) string { return Extension(e, TenantID) }
 	}
 	c := &Consumer{js: js, cfg: cfg, handle: handle, onError: onError, done: make(chan struct{})}
-	if !cfg.Provided {
+	if cfg.Provide == nil {
 		if _, err := awaitStream(ctx, js, cfg.Stream); err != nil {
 			return nil, fmt.Errorf("consume %s as %s: %w", cfg.Stream, cfg.Durable, err)
 		}
@@ -109,7 +113,7 @@ func Consume(ctx context.Context, js jetstream.JetStream, cfg ConsumeConfig, han
 	running, stop := context.WithCancel(context.Background())
 	c.stop = stop
 	c.working, c.giveUp = context.WithCancel(context.Background())
-	if cfg.Parallel > 1 {
+	if cfg.Parallel > 1 || cfg.Provide != nil {
 		c.lanes = newLanes(running, c)
 	}
 	go c.run(running, consumer)
@@ -133,7 +137,10 @@ func (c *Consumer) Stop(ctx context.Context) {
 
 // ensure makes the consumer, or finds it.
 func (c *Consumer) ensure(ctx context.Context) (consumer jetstream.Consumer, err error) {
-	if c.cfg.Provided {
+	if c.cfg.Provide != nil {
+		if err := c.cfg.Provide(ctx); err != nil {
+			return nil, fmt.Errorf("consume %s as %s: %w", c.cfg.Stream, c.cfg.Durable, err)
+		}
 		consumer, err = c.js.Consumer(ctx, c.cfg.Stream, c.cfg.Durable)
 	} else {
 		consumer, err = c.js.CreateOrUpdateConsumer(ctx, c.cfg.Stream, c.wanted())
@@ -222,7 +229,7 @@ func (c *Consumer) work(running context.Context, msg jetstream.Msg) {
 	if c.settled(msg, e, err, deliveries(msg)) {
 		return
 	}
-	_ = msg.NakWithDelay(pause(deliveries(msg)))
+	_ = msg.NakWithDelay(RetryPause(deliveries(msg)))
 }
 
 // settled ends the work on a message, if that is possible after so many tries:
@@ -288,7 +295,7 @@ func (c *Consumer) handleOne(msg jetstream.Msg, e Event) error {
 		close(finished)
 		atWork.Wait()
 	}()
-	return safely(c.working, c.handle, e)
+	return Try(c.working, c.handle, e)
 }
 
 // deliveries is how often a message was delivered, to processes that were killed
@@ -301,7 +308,7 @@ func deliveries(msg jetstream.Msg) int {
 	return int(meta.NumDelivered)
 }
 
-// pause grows with each try.
-func pause(tries int) time.Duration {
+// RetryPause is how long to wait after a failed try: it doubles, from 0.1 s to 30 s.
+func RetryPause(tries int) time.Duration {
 	return min(firstRetry<<min(max(tries-1, 0), 16), lastRetry)
 }

@@ -149,7 +149,7 @@ func (d *DeadLetters) Replay(ctx context.Context, durable string, handle func(co
 			after = l.ID
 			e, err := l.Event()
 			if err == nil {
-				err = safely(ctx, handle, e)
+				err = Try(ctx, handle, e)
 			}
 			if err == nil {
 				err = d.Remove(ctx, l.ID)

@@ -34,12 +34,12 @@ func ExampleOn() {
 	// Output: ACME001 is suspended
 }
 
-// A module works off the events of its durable consumer, eight tenants at a
-// time, each tenant's in order.
+// A program works off events by a durable consumer, eight tenants at a time, each
+// tenant's in order. Modules do the same by sdk.Client.Subscribe.
 func ExampleConsume() {
 	work := func(ctx context.Context, js jetstream.JetStream, mux *events.Mux) error {
 		consumer, err := events.Consume(ctx, js, events.ConsumeConfig{
-			Stream: events.EventsStream, Durable: "mod_crm_main", Provided: true,
+			Stream: events.EventsStream, Durable: "crm_main", Subjects: mux.Subjects("*"),
 			Parallel: 8,
 			MaxTries: 10, GivenUp: giveUp(func(l events.DeadLetter) { fmt.Println("given up:", l.Subject, l.Reason) }),
 		}, mux.Handle, func(err error) { fmt.Println("will try again:", err) })

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -23,15 +24,15 @@ const (
 
 	granted = "core.granted."
 	stored  = "core.events."
-	named   = ".*.*.*" // the tokens of a Kind in a subject
+	anyKind = ".*.*.*" // the tokens of a Kind in a subject
 	gone    = ".gone"
 )
 
 // A subscription's bounds: what a module cannot handle is its own trouble.
 const (
-	grantedAckWait = 30 * time.Second
+	grantedAckWait = ackWait
 	grantedTurn    = 5 * time.Second // after it another process may take over
-	grantedPending = 1000
+	grantedPending = 2 * waitingLanes
 	grantedWaiting = 64
 	grantedBatch   = 500
 	grantedExpires = time.Minute
@@ -51,7 +52,7 @@ func GrantedSubjects(module string, tenants ...string) []string {
 	}
 	subjects := make([]string, len(tenants))
 	for i, tenant := range tenants {
-		subjects[i] = granted + module + "." + tenant + named
+		subjects[i] = granted + module + "." + tenant + anyKind
 	}
 	return subjects
 }
@@ -98,13 +99,14 @@ func GrantedConsumer(module string, tenants []string) string {
 	return "mod_" + module + "_" + hex.EncodeToString(sum[:8])
 }
 
-// EnsureGrantedConsumer makes the GrantedConsumer unless it exists. It begins with
+// EnsureGrantedConsumer makes the GrantedConsumer unless it exists, and tells whether
+// it did. It begins with
 // all that is kept, or with what comes; what it was once made with stays.
-func EnsureGrantedConsumer(ctx context.Context, js jetstream.JetStream, module string, tenants []string, all bool) (name string, err error) {
+func EnsureGrantedConsumer(ctx context.Context, js jetstream.JetStream, module string, tenants []string, all bool) (name string, created bool, err error) {
 	name = GrantedConsumer(module, tenants)
 	_, err = js.Consumer(ctx, GrantedStream, name)
-	if err == nil {
-		return name, nil
+	if !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		return name, false, err
 	}
 	from := jetstream.DeliverNewPolicy
 	if all {
@@ -119,9 +121,9 @@ func EnsureGrantedConsumer(ctx context.Context, js jetstream.JetStream, module s
 		PriorityPolicy: jetstream.PriorityPolicyPinned, PriorityGroups: []string{lanesGroup}, PinnedTTL: grantedTurn,
 	})
 	if err != nil {
-		return "", fmt.Errorf("consumer %s: %w", name, err)
+		return name, false, fmt.Errorf("consumer %s: %w", name, err)
 	}
-	return name, nil
+	return name, true, nil
 }
 
 // Copy makes the message that gives a module what EventsStream has at a sequence.

@@ -14,8 +14,8 @@ import (
 // an error, and may be called again for any: see Idempotent.
 type Handler = func(context.Context, Event) error
 
-// safely makes a panic an error.
-func safely(ctx context.Context, handle Handler, e Event) (err error) {
+// Try calls handle in the event's trace context, and makes a panic an error.
+func Try(ctx context.Context, handle Handler, e Event) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)

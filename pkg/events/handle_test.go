@@ -110,7 +110,7 @@ func TestAPanicOfAHandlerIsAnError(t *testing.T) {
 	t.Parallel()
 	e := made(t, TenantChanged, nil)
 	e.SetExtension(Traceparent, "00-x")
-	err := safely(context.Background(), func(ctx context.Context, _ Event) error {
+	err := Try(context.Background(), func(ctx context.Context, _ Event) error {
 		require.Equal(t, "00-x", TraceparentFrom(ctx))
 		panic("oh")
 	}, e)

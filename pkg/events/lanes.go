@@ -57,7 +57,7 @@ type laned struct {
 
 func newLanes(running context.Context, c *Consumer) *lanes {
 	l := &lanes{
-		c: c, running: running, places: make(chan struct{}, c.cfg.Parallel),
+		c: c, running: running, places: make(chan struct{}, max(c.cfg.Parallel, 1)),
 		byKey: map[string][]*laned{}, held: map[uint64]*laned{}, turn: "none",
 	}
 	l.kept, l.letGo = context.WithCancel(context.Background())
@@ -189,7 +189,7 @@ func (l *lanes) handle(m *laned) bool {
 		}
 		err := m.err
 		if err == nil {
-			err = safely(l.c.working, l.c.handle, m.event)
+			err = Try(l.c.working, l.c.handle, m.event)
 		}
 		<-l.places
 		if l.c.settled(m.message(), m.event, err, tries) {
@@ -198,7 +198,7 @@ func (l *lanes) handle(m *laned) bool {
 		select {
 		case <-l.running.Done():
 			return false
-		case <-time.After(pause(tries)):
+		case <-time.After(RetryPause(tries)):
 		}
 	}
 }
@@ -238,8 +238,8 @@ func (l *lanes) stop() {
 	for _, m := range l.unsettled() {
 		_ = m.message().Nak()
 	}
-	if l.c.cfg.Provided {
-		return
+	if l.c.cfg.Provide != nil {
+		return // it is for whoever made it
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()

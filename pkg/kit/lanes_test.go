@@ -246,33 +246,50 @@ func TestStoppingGivesBackWhatWaits(t *testing.T) {
 	second.of("t1").awaits(t, upTo(handled+1, 20))
 }
 
-// A consumer that somebody else made, as the core does for modules, is used as it
-// is.
-func TestAProvidedConsumerIsNotMadeAnew(t *testing.T) {
+// A consumer that somebody else makes, as the core does for modules, is used as it
+// is, and asked for again when it is gone.
+func TestAProvidedConsumerIsAskedForAndUsedAsItIs(t *testing.T) {
 	t.Parallel()
 	b := newBus(t)
-	js := stream(t, b.user(natsconn.Tenant))
-	require.NoError(t, events.Ensure(bounded(t), js, events.EventsStream, 1))
-	rbac := stream(t, b.user(natsconn.RBAC))
-	cfg := events.ConsumeConfig{Stream: events.EventsStream, Durable: "mod_crm_main", Provided: true, Parallel: 2}
-	_, err := events.Consume(bounded(t), rbac, cfg, nil, nil)
-	require.ErrorIs(t, err, jetstream.ErrConsumerNotFound)
-	_, err = js.CreateConsumer(bounded(t), events.EventsStream, jetstream.ConsumerConfig{
-		Durable: "mod_crm_main", AckPolicy: jetstream.AckExplicitPolicy, FilterSubjects: []string{events.TenantChanged.Subject("t1")},
-	})
-	require.NoError(t, err)
-	publishOf(t, js, "t1", 1, 30)
-	publishOf(t, js, "t2", 1, 3)
+	js := stream(t, b.user(natsconn.Audit))
+	require.NoError(t, events.Ensure(bounded(t), js, events.GrantedStream, 1))
+	give := func(module, tenant string, from, to int) {
+		for revision := from; revision <= to; revision++ {
+			e, err := events.New(events.TenantChanged, tenant, int64(revision), nil)
+			require.NoError(t, err)
+			msg, err := events.Encode(e)
+			require.NoError(t, err)
+			msg.Header.Set(nats.MsgIdHdr, e.ID())
+			require.NoError(t, events.PublishCopies(bounded(t), js, []*nats.Msg{events.Copy(module, msg.Subject, 1, msg.Header, msg.Data)}))
+		}
+	}
+	var asked atomic.Int32
 	var seen byTenant
-	c, err := events.Consume(bounded(t), rbac, cfg, func(_ context.Context, e events.Event) error {
-		seen.take(e)
-		return nil
-	}, func(err error) { seen.of("errors").fail(err) })
-	require.NoError(t, err)
-	seen.of("t1").awaits(t, upTo(1, 30))
-	c.Stop(bounded(t))
-	require.Empty(t, seen.of("t2").revisions())
-	require.Zero(t, seen.of("errors").troubles())
+	for _, parallel := range []int{0, 2} {
+		seen, asked = byTenant{}, atomic.Int32{}
+		module := fmt.Sprint("crm", parallel)
+		c, err := events.Consume(bounded(t), js, events.ConsumeConfig{
+			Stream: events.GrantedStream, Durable: events.GrantedConsumer(module, nil), Parallel: parallel,
+			Provide: func(ctx context.Context) error {
+				asked.Add(1)
+				_, _, err := events.EnsureGrantedConsumer(ctx, js, module, nil, true)
+				return err
+			},
+		}, func(_ context.Context, e events.Event) error {
+			seen.take(e)
+			return nil
+		}, func(error) {})
+		require.NoError(t, err)
+		give(module, "t1", 1, 30)
+		give("other", "t1", 50, 50)
+		seen.of("t1").awaits(t, upTo(1, 30))
+		require.EqualValues(t, 1, asked.Load())
+		require.NoError(t, js.DeleteConsumer(bounded(t), events.GrantedStream, events.GrantedConsumer(module, nil)))
+		require.Eventually(t, func() bool { return asked.Load() > 1 }, limit, time.Millisecond)
+		give(module, "t2", 1, 3)
+		seen.of("t2").awaits(t, upTo(1, 3))
+		c.Stop(bounded(t))
+	}
 }
 
 func TestAnOrderedConsumerGivesUpToo(t *testing.T) {

@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"net/url"
 	"time"
 
 	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/events"
 	"github.com/buildify/core/pkg/sdk/internal/fault"
 )
 
@@ -44,6 +46,28 @@ type Transport interface {
 // them.
 type Follower interface {
 	Follow(ctx context.Context, spec *contract.Spec, subjects []string, opened func(), handle func(message []byte)) error
+}
+
+// Consumer is what a Transport may be as well: one that reads a module's events from
+// the durable consumer that the core makes for it. [Client.Subscribe] needs it, or a
+// [Streamer].
+//
+// Consume calls handle as [events.Consume] does until ctx ends or the transport is
+// closed, finishes what is in work, and returns why it ended.
+type Consumer interface {
+	Consume(ctx context.Context, cfg events.ConsumeConfig, handle events.Handler, onError func(error)) error
+}
+
+// Streamer is what a Transport may be as well: one that can go on with a stream of
+// the contract where it was.
+//
+// Stream calls opened once the stream is open behind the message with the id last,
+// and then handle for each message, one at a time and in their order, which may
+// take its time; data is nil when there is a newer id alone. It returns when ctx
+// ends, or as soon as the stream breaks, with an error as [Transport] promises
+// them.
+type Streamer interface {
+	Stream(ctx context.Context, spec *contract.Spec, query url.Values, last string, opened func(), handle func(event, id string, data []byte)) error
 }
 
 // answerSlack is how much longer than the operation may take we wait, so that

@@ -9,6 +9,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/buildify/core/pkg/contract"
@@ -31,6 +32,17 @@ var (
 
 // Follow implements sdk.Follower by server-sent events; it needs no subjects.
 func (t *Transport) Follow(ctx context.Context, spec *contract.Spec, _ []string, opened func(), handle func([]byte)) error {
+	return t.Stream(ctx, spec, nil, "", opened, func(_, _ string, data []byte) {
+		if data != nil {
+			handle(data)
+		}
+	})
+}
+
+// Stream implements sdk.Streamer.
+func (t *Transport) Stream(
+	ctx context.Context, spec *contract.Spec, query url.Values, last string, opened func(), handle func(event, id string, data []byte),
+) error {
 	if !spec.Access.Has(contract.Module) {
 		return fault.Denied(spec)
 	}
@@ -44,11 +56,18 @@ func (t *Transport) Follow(ctx context.Context, spec *contract.Spec, _ []string,
 	impatient := time.AfterFunc(openTimeout, end)
 	defer impatient.Stop()
 
-	req, err := http.NewRequestWithContext(stream, spec.Method, t.base+spec.Path, nil)
+	address := t.base + spec.Path
+	if len(query) > 0 {
+		address += "?" + query.Encode()
+	}
+	req, err := http.NewRequestWithContext(stream, spec.Method, address, nil)
 	if err != nil {
 		return fault.Unreadable(spec, "the request cannot be built: %v", err)
 	}
 	req.Header.Set(contract.HeaderAPIKey, t.key)
+	if last != "" {
+		req.Header.Set("Last-Event-ID", last)
+	}
 	req.Header.Set("Accept", eventStream+", "+contract.ProblemType)
 	req.Header.Set("Cache-Control", "no-store")
 	req.Header.Set("User-Agent", t.agent)
@@ -76,7 +95,11 @@ func (t *Transport) Follow(ctx context.Context, spec *contract.Spec, _ []string,
 	opened()
 	quiet := time.AfterFunc(t.silence, func() { cut(errSilent) })
 	defer quiet.Stop()
-	err = events(&attended{res.Body, quiet, t.silence}, handle)
+	err = events(&attended{res.Body, quiet, t.silence}, func(event, id string, data []byte) {
+		quiet.Stop() // who handles is not waiting for the core
+		handle(event, id, data)
+		quiet.Reset(t.silence)
+	})
 	if errors.Is(context.Cause(stream), errSilent) {
 		err = errSilent
 	}
@@ -96,11 +119,13 @@ func (a *attended) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// events reads server-sent events until there are no more, and hands on the
-// data of each (https://html.spec.whatwg.org/multipage/server-sent-events.html).
-func events(stream io.Reader, handle func([]byte)) error {
+// events reads server-sent events until there are no more, and hands on each with
+// its last id; data is nil of one that is an id alone
+// (https://html.spec.whatwg.org/multipage/server-sent-events.html).
+func events(stream io.Reader, handle func(event, id string, data []byte)) error {
 	in := bufio.NewReaderSize(stream, 32<<10)
 	var line, data []byte
+	event, id, told := "", "", false
 	for {
 		piece, err := in.ReadSlice('\n')
 		if len(line)+len(data)+len(piece) > maxAnswer {
@@ -117,15 +142,22 @@ func events(stream io.Reader, handle func([]byte)) error {
 		}
 		text := bytes.TrimRight(line, "\r\n")
 		field, value, _ := bytes.Cut(text, []byte(":"))
+		value = bytes.TrimPrefix(value, []byte(" "))
 		switch {
-		case len(text) > 0 && string(field) == "data":
+		case len(text) == 0:
+			if data != nil || told {
+				handle(event, id, data)
+			}
+			data, event, told = nil, "", false
+		case string(field) == "data":
 			if data != nil {
 				data = append(data, '\n')
 			}
-			data = append(data, bytes.TrimPrefix(value, []byte(" "))...)
-		case len(text) == 0 && data != nil:
-			handle(data)
-			data = nil
+			data = append(data, value...)
+		case string(field) == "id":
+			id, told = string(value), true
+		case string(field) == "event":
+			event = string(value)
 		}
 		line = line[:0]
 	}

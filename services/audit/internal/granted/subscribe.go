@@ -14,11 +14,11 @@ import (
 // Subscribe serves audit.subscribe.
 func (a *App) Subscribe(ctx context.Context, request *contract.SubscribeRequest) (*contract.SubscribeResponse, error) {
 	caller := kit.PrincipalFrom(ctx)
-	name, err := events.EnsureGrantedConsumer(ctx, a.JetStream, caller.Module, caller.Tenants, request.From == "all")
+	name, created, err := events.EnsureGrantedConsumer(ctx, a.JetStream, caller.Module, caller.Tenants, request.From == "all")
 	if err != nil {
 		return nil, err
 	}
-	return &contract.SubscribeResponse{Stream: events.GrantedStream, Consumer: name}, nil
+	return &contract.SubscribeResponse{Stream: events.GrantedStream, Consumer: name, Created: created}, nil
 }
 
 // Unsubscribe serves audit.unsubscribe.

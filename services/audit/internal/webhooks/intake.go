@@ -196,13 +196,13 @@ var eventID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,100}$`)
 
 // hear reads what an event is called and whose it is.
 func hear(e events.Event) (heard, bool) {
-	name, ok := typeOf(e)
+	name := events.NameOf(e)
 	tenant := events.Extension(e, events.TenantID)
 	if tenant == "" || tenant == events.Platform {
 		tenant = noTenant
 	}
 	id, err := uuid.Parse(tenant)
-	return heard{e, name, id.String()}, ok && err == nil && eventID.MatchString(e.ID())
+	return heard{e, name, id.String()}, name != "" && err == nil && eventID.MatchString(e.ID())
 }
 
 func tenantsOf(all []heard) []string {

@@ -38,9 +38,9 @@ func newSubscribed(t *testing.T) *subscribed {
 	require.NoError(t, err)
 	require.NoError(t, events.Ensure(t.Context(), s.js, events.GrantedStream, 1))
 	for _, module := range []string{"victim", "evil"} {
-		_, err := events.EnsureGrantedConsumer(t.Context(), s.js, module, nil, true)
+		_, _, err := events.EnsureGrantedConsumer(t.Context(), s.js, module, nil, true)
 		require.NoError(t, err)
-		_, err = events.EnsureGrantedConsumer(t.Context(), s.js, module, []string{tenantA}, true)
+		_, _, err = events.EnsureGrantedConsumer(t.Context(), s.js, module, []string{tenantA}, true)
 		require.NoError(t, err)
 		s.give(module, tenantA)
 		s.give(module, tenantB)
