@@ -120,7 +120,7 @@ func testRevokedKey(t *testing.T, s *stack.Stack) {
 func testExpiredKey(t *testing.T, s *stack.Stack) {
 	t.Parallel()
 	c := s.Company(t)
-	soon := time.Now().Add(2 * time.Second)
+	soon := time.Now().Add(4 * time.Second) // for the bus two whole ones at least
 	key := stack.Do(t, s, contract.CreateKey, &contract.CreateKeyRequest{Module: c.Module, Environment: "dev", ExpiresAt: &soon})
 	closed := make(chan struct{})
 	_, err := s.ModuleBus(t, key.APIKey, nats.ClosedHandler(func(*nats.Conn) { close(closed) }))

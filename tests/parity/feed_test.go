@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/events"
 	"github.com/buildify/core/tests/stack"
 )
 
@@ -274,7 +275,9 @@ func testStreamDenials(t *testing.T, f *fixture, spec *contract.Spec) {
 	})
 	ours, theirs := f.ours, f.theirs
 	on := func(module, tenant string) string { return contract.StreamSubject(spec, module, tenant) }
-	shared := map[string]string{contract.PolicyFeed.Name: contract.FeedBeats, contract.ModuleNews.Name: contract.NewsOfAll}[spec.Name]
+	shared := map[string]string{
+		contract.PolicyFeed.Name: contract.FeedBeats, contract.ModuleNews.Name: contract.NewsOfAll, contract.GrantedEvents.Name: "x",
+	}[spec.Name]
 	for name, hostile := range map[string]struct {
 		*module
 		subjects []string
@@ -293,6 +296,15 @@ func testStreamDenials(t *testing.T, f *fixture, spec *contract.Spec) {
 	t.Run("no module tells", func(t *testing.T) {
 		f.module.requireViolation(t, on(ours.Module, ours.Tenant.ID), "{}")
 	})
+	if spec == contract.GrantedEvents.Spec {
+		for name, hostile := range map[string]*module{"a key without this stream": without, "another module": f.stranger} {
+			t.Run(name+" reads the subscription", func(t *testing.T) {
+				for _, call := range []string{"CONSUMER.MSG.NEXT", "CONSUMER.INFO"} {
+					hostile.requireViolation(t, contract.BusAPI+"."+call+".GRANTED."+events.GrantedConsumer(ours.Module, nil), "{}")
+				}
+			})
+		}
+	}
 }
 
 // requireNoSubscription holds that the server refuses to subscribe to a

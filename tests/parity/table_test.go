@@ -54,6 +54,7 @@ func samples() map[string]sample {
 	for _, area := range []map[string]sample{
 		coreSamples(), orgSamples(), rbacSamples(), peopleSamples(), sessionSamples(), factorSamples(), keySamples(), tokenSamples(), moduleSamples(),
 		menuSamples(), settingsSamples(), registrySamples(), lifecycleSamples(), webhookSamples(), deadLetterSamples(), proofSamples(), watchSamples(),
+		readingSamples(), subscriptionSamples(),
 	} {
 		maps.Copy(all, area)
 	}

@@ -446,7 +446,7 @@ func TestAKeysStreamsAreBounded(t *testing.T) {
 
 func TestEachStreamHasItsRouteAndItsGrant(t *testing.T) {
 	t.Parallel()
-	require.Equal(t, []*contract.Spec{contract.TailAudit.Spec, contract.PolicyFeed.Spec, contract.ModuleNews.Spec}, contract.Streams())
+	require.Equal(t, []*contract.Spec{contract.GrantedEvents.Spec, contract.TailAudit.Spec, contract.PolicyFeed.Spec, contract.ModuleNews.Spec}, contract.Streams())
 	s := newStage(t)
 	of := func(spec *contract.Spec) func(*contract.VerifyKeyResponse) {
 		return func(k *contract.VerifyKeyResponse) { k.Operations = []string{spec.Name} }
