@@ -153,7 +153,7 @@ func (l *remoteLanes) lane(e events.Event) int {
 	}
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(key)) // it never fails
-	return int(h.Sum32() % uint32(len(l.lanes))) //nolint:gosec // a few
+	return int(h.Sum32() % uint32(len(l.lanes)))
 }
 
 // advance moves the place over what is handled; mu is held.

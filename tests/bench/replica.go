@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -25,17 +26,26 @@ func (f *fixture) build(ctx context.Context) (path string, err error) {
 	return path, nil
 }
 
+func (f *fixture) readyFile(name string) string { return filepath.Join(f.dir, name+".json") }
+
 // startReplica runs another rbac as a process of its own, on the same bus and
 // the same database, and returns its process id once it is ready.
 func (f *fixture) startReplica(ctx context.Context, name string, environment ...string) (pid int, err error) {
+	return f.startApart(ctx, name, []string{"rbac", "--database-url", f.database}, environment...)
+}
+
+// startApart runs a service as a process of its own, and returns its process id
+// once it is ready, which its ready file says.
+func (f *fixture) startApart(ctx context.Context, name string, service []string, environment ...string) (pid int, err error) {
 	buildify, err := f.build(ctx)
 	if err != nil {
 		return 0, err
 	}
-	ready := filepath.Join(f.dir, name+".json")
+	ready := f.readyFile(name)
 	var log bytes.Buffer
-	cmd := exec.Command(buildify, "serve", "rbac", "--nats-url", f.core.NATSURL, "--credentials", f.core.Credentials(),
-		"--database-url", f.database, "--ready-file", ready)
+	cmd := exec.Command(buildify, slices.Concat([]string{"serve"}, service, []string{
+		"--nats-url", f.core.NATSURL, "--credentials", f.core.Credentials(), "--ready-file", ready,
+	})...)
 	cmd.Env = append(os.Environ(), environment...)
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {

@@ -93,7 +93,7 @@ func (a *App) give(ctx context.Context, messages []jetstream.Msg) error {
 		if err != nil {
 			return err
 		}
-		place := uint64(kept) //nolint:gosec // it is none below 0
+		place := uint64(kept)
 		var copies []*nats.Msg
 		var ended []scope
 		for _, msg := range messages {
@@ -122,7 +122,7 @@ func (a *App) give(ctx context.Context, messages []jetstream.Msg) error {
 			}
 		}
 		a.copies.Add(float64(len(copies)))
-		return q.SetGranted(ctx, int64(place)) //nolint:gosec // sequences fit
+		return q.SetGranted(ctx, int64(place))
 	})
 }
 

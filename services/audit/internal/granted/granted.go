@@ -98,11 +98,11 @@ func (a *App) place(ctx context.Context) (place uint64, err error) {
 	last := stream.CachedInfo().State.LastSeq
 	err = a.DB.In(ctx, database.Everything, func(tx pgx.Tx) error {
 		q := db.New(tx)
-		if err := q.BeginGranted(ctx, int64(last)); err != nil { //nolint:gosec // sequences fit
+		if err := q.BeginGranted(ctx, int64(last)); err != nil {
 			return err
 		}
 		kept, err := q.Granted(ctx)
-		if place = uint64(kept); err == nil && place > last { //nolint:gosec // it is none below 0
+		if place = uint64(kept); err == nil && place > last {
 			place = 0
 			err = q.SetGranted(ctx, 0)
 		}

@@ -77,15 +77,16 @@ func classify(action string) (ocsfClass, int, string) {
 // ocsfLine is the event as an event of OCSF.
 func ocsfLine(e *contract.AuditEvent, recorded time.Time) ([]byte, error) {
 	class, activity, activityName := classify(e.Action)
+	metadata := object{
+		"version": ocsfVersion, "uid": e.ID, "sequence": e.Sequence, "event_code": e.Type, "log_name": "audit", "tenant_uid": e.TenantID,
+		"logged_time": recorded.UnixMilli(), "product": object{"name": "Buildify Core", "vendor_name": "Buildify"},
+	}
 	out := object{
 		"activity_id": activity, "activity_name": activityName,
 		"category_uid": class.category, "category_name": class.categoryName,
 		"class_uid": class.uid, "class_name": class.name, "type_uid": class.uid*100 + activity,
 		"time": e.Time.UnixMilli(), "message": e.Action,
-		"metadata": object{
-			"version": ocsfVersion, "uid": e.ID, "sequence": e.Sequence, "event_code": e.Type, "log_name": "audit", "tenant_uid": e.TenantID,
-			"logged_time": recorded.UnixMilli(), "product": object{"name": "Buildify Core", "vendor_name": "Buildify"},
-		},
+		"metadata": metadata,
 	}
 	status(out, e)
 	acting := object{}
@@ -108,7 +109,7 @@ func ocsfLine(e *contract.AuditEvent, recorded time.Time) ([]byte, error) {
 			out["http_request"] = object{"user_agent": e.Request.Agent}
 		}
 		if e.Request.ID != "" {
-			out["metadata"].(object)["correlation_uid"] = e.Request.ID //nolint:forcetypeassert // it is above
+			metadata["correlation_uid"] = e.Request.ID
 		}
 	}
 	out["src_endpoint"] = from

@@ -96,9 +96,9 @@ func (c chance) filter() (q contract.ListAuditRequest) {
 // order and in both directions, however much is added meanwhile.
 func TestPagesAreWhatALookAtEveryEventFinds(t *testing.T) {
 	t.Parallel()
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any
+	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	c := chance{Rand: rand.New(rand.NewPCG(seed, 6)), people: []string{"", anybody(), anybody(), anybody()}} //nolint:gosec // no secret
+	c := chance{Rand: rand.New(rand.NewPCG(seed, 6)), people: []string{"", anybody(), anybody(), anybody()}}
 	w := newWorld(t)
 	ours, theirs := w.Tenant(), w.Tenant()
 	many := func(n int) (all []logged) {

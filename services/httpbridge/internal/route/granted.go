@@ -49,7 +49,7 @@ func lastEvent(r *http.Request, after *int64) (*uint64, error) {
 		if after == nil {
 			return nil, nil //nolint:nilnil // none is from now on
 		}
-		place := uint64(*after) //nolint:gosec // it is none below 0
+		place := uint64(*after)
 		return &place, nil
 	}
 	place, err := strconv.ParseUint(last, 10, 63)

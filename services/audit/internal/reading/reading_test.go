@@ -1,0 +1,152 @@
+package reading
+
+import (
+	"bytes"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/buildify/core/pkg/contract"
+	"github.com/buildify/core/pkg/trail"
+	"github.com/buildify/core/services/audit/internal/record"
+)
+
+func by(user, action, kind, id string) record.Data {
+	d := record.Data{Action: action, Source: "crm"}
+	d.Actor.UserID, d.Target.Type, d.Target.ID = user, kind, id
+	return d
+}
+
+// A person's timeline is what they did, what was done for them, and what was done
+// to their account; a resource's what was done to it. Nobody sees another tenant's.
+func TestTimelinesTellOnesStory(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ours, theirs := w.Tenant(), w.Tenant()
+	ann, bob := anybody(), anybody()
+	forAnn := by(bob, "invoice.paid", "invoice", "7")
+	forAnn.Actor.OnBehalfOf = ann
+	w.log(ours,
+		logged{data: by(ann, "invoice.created", "invoice", "7")},
+		logged{data: by(bob, "invoice.created", "invoice", "8")},
+		logged{data: forAnn},
+		logged{data: by(bob, "user.disabled", "user", ann)},
+		logged{data: by(ann, "user.changed", "user", ann)},
+	)
+	w.log(theirs, logged{data: by(ann, "invoice.created", "invoice", "7")})
+	story := func(tenant string, q contract.PersonTimelineRequest) (all []int64) {
+		for {
+			page, err := w.PersonTimeline(as(t, tenant), &q)
+			require.NoError(t, err)
+			all = append(all, sequences(page.Items)...)
+			if q.Cursor = page.NextCursor; q.Cursor == "" {
+				return all
+			}
+		}
+	}
+	require.Equal(t, []int64{5, 4, 3, 1}, story(ours, contract.PersonTimelineRequest{UserID: contract.ID(ann), Limit: 1}), "each once, the newest first")
+	require.Equal(t, []int64{1, 3, 4, 5}, story(ours, contract.PersonTimelineRequest{UserID: contract.ID(ann), Limit: 3, Order: "asc"}))
+	require.Equal(t, []int64{1}, story(theirs, contract.PersonTimelineRequest{UserID: contract.ID(ann)}))
+	require.Empty(t, story(theirs, contract.PersonTimelineRequest{UserID: contract.ID(bob)}))
+	page, err := w.ResourceTimeline(as(t, ours), &contract.ResourceTimelineRequest{ResourceType: "invoice", ResourceID: "7"})
+	require.NoError(t, err)
+	require.Equal(t, []int64{3, 1}, sequences(page.Items))
+	require.Equal(t, []int64{1, 2, 3}, sequences(w.listed(ours, contract.ListAuditRequest{Action: "invoice.*", Order: "asc", Limit: 2})))
+}
+
+func TestStatisticsCountWhatHappened(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ours, theirs, ann := w.Tenant(), w.Tenant(), anybody()
+	w.log(ours,
+		logged{data: by(ann, "invoice.created", "invoice", "1"), at: began},
+		logged{data: by(ann, "invoice.created", "invoice", "2"), at: began.Add(time.Minute), outcome: "failure"},
+		logged{data: by("", "invoice.paid", "invoice", "2"), at: began.Add(time.Hour), outcome: "denied"},
+		logged{data: by(ann, "invoice.paid", "invoice", "2"), at: began.Add(48 * time.Hour)},
+	)
+	w.log(theirs, logged{data: by(ann, "invoice.created", "invoice", "1"), at: began})
+	until := began.Add(24 * time.Hour)
+	got, err := w.Stats(as(t, ours), &contract.AuditStatsRequest{From: &began, Until: &until})
+	require.NoError(t, err)
+	require.Equal(t, &contract.AuditStatsResponse{
+		From: began, Until: until, Interval: "hour", Counted: 3, Complete: true,
+		Times:    []contract.AuditTime{{Time: began, Count: 2, Failure: 1}, {Time: began.Add(time.Hour), Count: 1, Denied: 1}},
+		Actions:  []contract.AuditCount{{Value: "invoice.created", Count: 2}, {Value: "invoice.paid", Count: 1}},
+		Outcomes: []contract.AuditCount{{Value: "denied", Count: 1}, {Value: "failure", Count: 1}, {Value: "success", Count: 1}},
+		Actors:   []contract.AuditCount{{Value: ann, Count: 2}, {Value: "", Count: 1}},
+	}, got)
+	_, err = w.Stats(as(t, ours), &contract.AuditStatsRequest{From: &until, Until: &began})
+	require.ErrorIs(t, err, &contract.Error{Code: contract.InvalidArgument})
+}
+
+// exported follows an export to its end.
+func (w *world) exported(t *testing.T, tenant string, q contract.ExportAuditRequest) (out []byte) {
+	t.Helper()
+	for {
+		part, err := w.Export(as(t, tenant), &q)
+		require.NoError(t, err)
+		out = append(out, part.Chunk...)
+		if q.Cursor = part.NextCursor; q.Cursor == "" {
+			require.Equal(t, part.Through, part.Sequence)
+			return out
+		}
+	}
+}
+
+// An export has each event once, in order, in whatever format: as JSON lines the
+// entries themselves, which hash to the tenant's tree.
+func TestAnExportIsTheTrail(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ours, theirs := w.Tenant(), w.Tenant()
+	const many = 3000
+	var all []logged
+	for i := range many {
+		d := by(anybody(), "invoice.created", "invoice", fmt.Sprint(i))
+		d.Details = json.RawMessage(fmt.Sprintf(`{"note":"grüße %d","filler":%q}`, i, bytes.Repeat([]byte("x"), 400)))
+		all = append(all, logged{data: d})
+	}
+	all[7].data.Reason = "=HYPERLINK(\"http://example.com\")\r\n,and \"more\""
+	added := w.log(ours, all...)
+	w.log(theirs, all[:3]...)
+
+	jsonl := w.exported(t, ours, contract.ExportAuditRequest{})
+	require.Equal(t, byte('\n'), jsonl[len(jsonl)-1])
+	lines := bytes.Split(bytes.TrimSuffix(jsonl, []byte("\n")), []byte("\n"))
+	require.Len(t, lines, many)
+	frontier := trail.Frontier{}
+	for i, line := range lines {
+		entry, err := trail.Decode(line)
+		require.NoError(t, err)
+		require.Equal(t, []any{ours, int64(i + 1), added[i].ID}, []any{entry.TenantID, entry.Sequence, entry.ID})
+		frontier.Append(trail.LeafHash(line))
+	}
+	var kept []byte
+	require.NoError(t, w.World.DB.Read(t.Context(), ours, func(tx pgx.Tx) error {
+		return tx.QueryRow(t.Context(), "SELECT frontier FROM heads").Scan(&kept)
+	}))
+	require.Equal(t, kept, frontier.Marshal())
+
+	rows, err := csv.NewReader(bytes.NewReader(w.exported(t, ours, contract.ExportAuditRequest{Format: "csv"}))).ReadAll()
+	require.NoError(t, err)
+	require.Equal(t, csvHeader, rows[0])
+	require.Len(t, rows, many+1)
+	reason := slices.Index(csvHeader, "reason")
+	require.Equal(t, `'=HYPERLINK("http://example.com")`+"\n"+`,and "more"`, rows[8][reason], "no formula")
+	require.Equal(t, fmt.Sprint(many), rows[many][0])
+
+	schemas := ocsfSchemas(t)
+	ocsf := bytes.Split(bytes.TrimSpace(w.exported(t, ours, contract.ExportAuditRequest{Format: "ocsf", After: many - 50})), []byte("\n"))
+	require.Len(t, ocsf, 50)
+	for _, line := range ocsf {
+		requireOCSF(t, schemas, line)
+	}
+	require.Equal(t, 1, bytes.Count(w.exported(t, ours, contract.ExportAuditRequest{Search: "GRÜßE 2999"}), []byte("\n")))
+	require.Empty(t, w.exported(t, ours, contract.ExportAuditRequest{After: many}))
+}
