@@ -59,7 +59,7 @@ func auditExportCommand() *cobra.Command {
 	}
 	x.filter.more(cmd)
 	fs := cmd.Flags()
-	fs.StringVar(&x.request.Format, "format", "jsonl", "jsonl (the entries as `buildify audit verify` takes them), csv or ocsf")
+	fs.StringVar(&x.request.Format, "format", "jsonl", "jsonl (the entries, as they are verified), csv or ocsf")
 	fs.Int64Var(&x.request.After, "after", 0, "only events behind this sequence")
 	fs.StringVar(&x.output, "output", "", "the file, which is there when it is complete; - is standard output")
 	_ = cmd.MarkFlagRequired("output") // it is there
