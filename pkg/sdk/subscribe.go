@@ -64,7 +64,7 @@ type Place interface {
 //
 // Subscribe returns when ctx ends or the client is closed, with that as its error;
 // what is in work is finished first. Any other trouble is logged and tried again,
-// with growing pauses. The API key must grant audit.subscribe and audit.granted, as
+// with growing pauses, but for a Place that cannot be loaded. The API key must grant audit.subscribe and audit.granted, as
 // one does that was made without a list of operations.
 func (c *Client) Subscribe(ctx context.Context, s Subscription, handle events.Handler) error {
 	ctx, cancel := context.WithCancel(ctx)

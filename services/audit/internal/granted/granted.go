@@ -91,24 +91,37 @@ func (a *App) Stop() {
 // place is the event up to which modules were given theirs. A stream that ends
 // before it is another one: the bus lost its data.
 func (a *App) place(ctx context.Context) (place uint64, err error) {
-	stream, err := a.JetStream.Stream(ctx, events.EventsStream)
+	last, err := a.last(ctx)
 	if err != nil {
 		return 0, err
 	}
-	last := stream.CachedInfo().State.LastSeq
 	err = a.DB.In(ctx, database.Everything, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		if err := q.BeginGranted(ctx, int64(last)); err != nil {
 			return err
 		}
 		kept, err := q.Granted(ctx)
-		if place = uint64(kept); err == nil && place > last {
+		if err != nil {
+			return err
+		}
+		place = uint64(kept)
+		// Asked while nobody moves the place on.
+		if last, err = a.last(ctx); err == nil && place > last {
 			place = 0
 			err = q.SetGranted(ctx, 0)
 		}
 		return err
 	})
 	return place, err
+}
+
+// last is the last event of the stream.
+func (a *App) last(ctx context.Context) (uint64, error) {
+	stream, err := a.JetStream.Stream(ctx, events.EventsStream)
+	if err != nil {
+		return 0, err
+	}
+	return stream.CachedInfo().State.LastSeq, nil
 }
 
 // watch keeps the lag.
@@ -121,9 +134,9 @@ func (a *App) watch(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		if stream, err := a.JetStream.Stream(ctx, events.EventsStream); err == nil {
-			if place, err := a.place(ctx); err == nil {
-				a.lag.Set(float64(stream.CachedInfo().State.LastSeq) - float64(place))
+		if last, err := a.last(ctx); err == nil {
+			if place, err := db.New(a.DB).GrantedSoFar(ctx); err == nil {
+				a.lag.Set(float64(last) - float64(place))
 			}
 		}
 	}

@@ -172,6 +172,10 @@ type reader struct {
 	in   *bufio.Reader
 }
 
+func newReader(t testing.TB, response *http.Response) *reader {
+	return &reader{t, response.Body, bufio.NewReader(response.Body)}
+}
+
 // read opens the feed of policies and returns once it is open.
 func (s *stage) read(raw string) *reader {
 	s.t.Helper()
@@ -187,7 +191,7 @@ func (s *stage) readOf(stream *contract.Spec, raw string) *reader {
 	require.Equal(s.t, "no-store", h.Get("Cache-Control"))
 	require.Equal(s.t, "no", h.Get("X-Accel-Buffering"))
 	require.NotEmpty(s.t, h.Get("X-Request-Id"))
-	r := &reader{s.t, response.Body, bufio.NewReader(response.Body)}
+	r := newReader(s.t, response)
 	require.Equal(s.t, ": open", r.line())
 	require.Empty(s.t, r.line())
 	return r

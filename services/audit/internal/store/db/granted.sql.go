@@ -29,6 +29,17 @@ func (q *Queries) Granted(ctx context.Context) (int64, error) {
 	return sequence, err
 }
 
+const grantedSoFar = `-- name: GrantedSoFar :one
+SELECT sequence FROM audit.granted
+`
+
+func (q *Queries) GrantedSoFar(ctx context.Context) (int64, error) {
+	row := q.db.QueryRow(ctx, grantedSoFar)
+	var sequence int64
+	err := row.Scan(&sequence)
+	return sequence, err
+}
+
 const setGranted = `-- name: SetGranted :exec
 UPDATE audit.granted SET sequence = $1
 `
