@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"runtime/pprof"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -28,8 +30,8 @@ func asCaller(ctx context.Context, work func(context.Context)) {
 }
 
 // shares measures, while work runs, which share of the CPU time is not the
-// callers', and which is under a function whose name begins so.
-func shares(work func() error, function string) (server, under float64, err error) {
+// callers', and which is under a function whose name begins like one of these.
+func shares(work func() error, functions ...string) (server, under float64, err error) {
 	var data bytes.Buffer
 	if err := pprof.StartCPUProfile(&data); err != nil {
 		return 0, 0, err
@@ -50,17 +52,17 @@ func shares(work func() error, function string) (server, under float64, err erro
 		if !sample.HasLabel("side", "caller") {
 			servers += nanos
 		}
-		if below(sample, function) {
+		if below(sample, functions) {
 			unders += nanos
 		}
 	}
 	return float64(servers) / float64(all), float64(unders) / float64(all), nil
 }
 
-func below(sample *profile.Sample, function string) bool {
+func below(sample *profile.Sample, functions []string) bool {
 	for _, location := range sample.Location {
 		for _, line := range location.Line {
-			if line.Function.Name == function {
+			if slices.ContainsFunc(functions, func(f string) bool { return strings.HasPrefix(line.Function.Name, f) }) {
 				return true
 			}
 		}

@@ -45,7 +45,7 @@ func main() {
 	output := flag.String("output", "build/bench.json", "file to write the figures to")
 	rounds := flag.Int("rounds", 5, "interleaved rounds, of which the median counts")
 	length := flag.Duration("length", time.Second, "length of one measurement")
-	only := flag.String("only", "", "measure only the target of this name, with 32 callers, or identity, decisions, of those local or propagation, or growth, or audit log, audit ingest, audit reading or subscribers, and write no figures")
+	only := flag.String("only", "", "measure only the target of this name, with 32 callers, or identity, decisions, of those local or propagation, or growth, or audit log, audit ingest, audit reading, call records or subscribers, and write no figures")
 	profile := flag.String("cpuprofile", "", "with --only: file to write a CPU profile to")
 	largest := flag.Int("users", 1_000_000, "with --only growth: how many users there are at most")
 	trailed := flag.Int("events", 10_000_000, "with --only \"audit reading\": how many events there are in the table")
@@ -67,6 +67,8 @@ func main() {
 		work = auditIngestOnly
 	case "audit reading":
 		work = func() error { return auditReadingOnly(*trailed) }
+	case "call records":
+		work = callRecordsOnly
 	case "subscribers":
 		work = subscribersOnly
 	default:
