@@ -45,6 +45,8 @@ func subscribersOnly() error {
 		return err
 	}
 	empty := memoryOf(bridge)
+	reading, end := context.WithCancel(ctx)
+	defer end()
 	arrived := make(chan time.Time, subscribers)
 	var open sync.WaitGroup
 	for n := range subscribers / ofAKey {
@@ -55,7 +57,7 @@ func subscribersOnly() error {
 		for range ofAKey {
 			open.Add(1)
 			go func() {
-				if err := readEvents(ctx, url, key.APIKey, open.Done, arrived); err != nil {
+				if err := readEvents(reading, url, key.APIKey, open.Done, arrived); err != nil && reading.Err() == nil {
 					fmt.Fprintln(os.Stderr, "bench: a reader:", err)
 					os.Exit(1)
 				}
@@ -160,6 +162,11 @@ func readEvents(ctx context.Context, url, key string, opened func(), arrived cha
 	}
 	request.Header.Set(contract.HeaderAPIKey, key)
 	response, err := (&http.Transport{}).RoundTrip(request)
+	for err == nil && response.StatusCode == http.StatusTooManyRequests { // all come from one address
+		_ = response.Body.Close()
+		time.Sleep(time.Second)
+		response, err = (&http.Transport{}).RoundTrip(request)
+	}
 	if err != nil {
 		return err
 	}
