@@ -43,6 +43,7 @@ func (w *world) forget(t *testing.T, stream string) (remember func()) {
 		require.NoError(t, err)
 	}
 	set(100 * time.Millisecond)
+	set(110 * time.Millisecond) // the server may look through its ids before the first one holds
 	return func() { set(2 * time.Minute) }
 }
 
