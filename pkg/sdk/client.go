@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -25,7 +26,9 @@ type Client struct {
 	clock     decision.Clock   // of local
 	codes     *codes
 	news      *news
-	close     func() error
+	// subscribed is whether there is a subscription on the bus.
+	subscribed atomic.Bool
+	close      func() error
 }
 
 type options struct {

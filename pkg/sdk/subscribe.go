@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 
@@ -15,7 +16,8 @@ import (
 // all that it may hear, in their order, from now on.
 type Subscription struct {
 	// Types are patterns of events' names, such as "tenant.unit.*": * stands for one
-	// segment, ** at the end for all that follow. Without any all are handled.
+	// of their three segments, ** at the end for all that follow. Without any all are
+	// handled.
 	Types []string
 	// FromStart has a new subscription begin with what the core still keeps, the last
 	// three days, in place of what comes.
@@ -33,8 +35,10 @@ type Subscription struct {
 	GivenUp interface {
 		Put(ctx context.Context, l events.DeadLetter) error
 	}
-	// Missed is called when events may have been missed, because the module was away
-	// for longer than they are kept: it is time to read anew what they tell of.
+	// Missed is called when there may be events that are never given: before a
+	// subscription that begins, and when the module was away for longer than they are
+	// kept. It is time to read anew what they tell of. Those that are there already
+	// may be handled meanwhile.
 	Missed func()
 	// Place keeps over HTTPS how far the module has come. Without it a process begins
 	// anew, and goes on by itself only as long as it lives. Over the bus the core
@@ -63,10 +67,14 @@ type Place interface {
 // process hears all events, from its Place on.
 //
 // Subscribe returns when ctx ends or the client is closed, with that as its error;
-// what is in work is finished first. Any other trouble is logged and tried again,
-// with growing pauses, but for a Place that cannot be loaded. The API key must grant audit.subscribe and audit.granted, as
-// one does that was made without a list of operations.
+// what is in work has ten seconds to finish first. A subscription that is not valid,
+// and a Place that cannot be loaded, end it at once. Any other trouble is logged and
+// tried again, with growing pauses. The API key must grant audit.subscribe and
+// audit.granted, as one does that was made without a list of operations.
 func (c *Client) Subscribe(ctx context.Context, s Subscription, handle events.Handler) error {
+	if err := s.check(handle); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(c.news.closed, cancel)()
@@ -80,13 +88,18 @@ func (c *Client) Subscribe(ctx context.Context, s Subscription, handle events.Ha
 	var once func() (worked bool, err error)
 	switch t := transport.(type) {
 	case Consumer:
+		if !c.subscribed.CompareAndSwap(false, true) {
+			return errors.New("sdk: on the bus a client has one subscription at a time; events.Mux spreads its events")
+		}
+		defer c.subscribed.Store(false)
 		once = func() (bool, error) { return c.consume(ctx, t, s, wanted) }
 	case Streamer:
-		r := &remote{client: c, transport: t, s: s, handle: wanted}
-		if err := r.begin(ctx); err != nil {
+		r, err := c.remote(ctx, t, s, wanted)
+		if err != nil {
 			return err
 		}
-		once = func() (bool, error) { return r.read(ctx) }
+		defer r.finish()
+		once = r.follow
 	default:
 		return errors.New("sdk: the transport is no sdk.Consumer and no sdk.Streamer")
 	}
@@ -95,6 +108,9 @@ func (c *Client) Subscribe(ctx context.Context, s Subscription, handle events.Ha
 		worked, err := once()
 		if over := c.news.over(ctx); over != nil {
 			return over
+		}
+		if errors.Is(err, ErrInvalidArgument) {
+			return err
 		}
 		if worked {
 			pause.over()
@@ -112,6 +128,9 @@ func (c *Client) consume(ctx context.Context, transport Consumer, s Subscription
 	made, err := Call(ctx, c.news.transport, contract.Subscribe, request)
 	if err != nil {
 		return false, err
+	}
+	if made.Created {
+		c.missed(s)
 	}
 	provide := func(ctx context.Context) error {
 		again, err := Call(ctx, c.news.transport, contract.Subscribe, request)
@@ -133,10 +152,26 @@ func (c *Client) consume(ctx context.Context, transport Consumer, s Subscription
 }
 
 func (c *Client) missed(s Subscription) {
-	c.log.Warn("events may have been missed: this module was away for longer than they are kept")
+	c.log.Info("the subscription begins, or was away for too long: events before it are not given")
 	if s.Missed != nil {
 		s.Missed()
 	}
+}
+
+// typePattern is a pattern that can match a name, which has three segments.
+var typePattern = regexp.MustCompile(`^(([a-z0-9_-]+|\*)[.]){2}([a-z0-9_-]+|\*)$|^(([a-z0-9_-]+|\*)[.]){0,2}\*\*$`)
+
+// check finds what would never work.
+func (s Subscription) check(handle events.Handler) error {
+	if handle == nil {
+		return contract.Invalid("handle", "is required")
+	}
+	for _, pattern := range s.Types {
+		if !typePattern.MatchString(pattern) {
+			return contract.Invalid("types", "%q matches no event: name three segments, such as tenant.unit.*, or end with **", pattern)
+		}
+	}
+	return nil
 }
 
 // query is what a remote module asks for.

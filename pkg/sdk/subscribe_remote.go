@@ -2,12 +2,13 @@ package sdk
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/fnv"
+	"strconv"
 	"sync"
 	"time"
+
+	"github.com/nats-io/nats.go"
 
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/events"
@@ -16,204 +17,235 @@ import (
 const (
 	// inWork bounds what was read and is not handled yet.
 	inWork = 256
-	// saveEvery is how often the place is saved at most, while events come.
+	// saveEvery is how often the place is saved at most, and saveAgain when that
+	// failed.
 	saveEvery = 100 * time.Millisecond
+	saveAgain = time.Second
+	// finishTime is what handlers have left when a subscription ends.
+	finishTime = 10 * time.Second
 )
 
 // remote is a subscription over HTTPS: it keeps its own place.
 //
 //	stream ──▶ lane of the key ──▶ handled ──▶ the place, when all before it are
+//	  ▲ breaks │                      ▲ │ error: others have its turn
+//	  └────────┘ behind what was read └─┘ pause
 type remote struct {
 	client    *Client
 	transport Streamer
 	s         Subscription
 	handle    events.Handler
-	last      string // up to which all was handled
-	saved     string
-	savedAt   time.Time
-}
 
-// begin finds the place where the module was.
-func (r *remote) begin(ctx context.Context) error {
-	if r.s.Place == nil {
-		return nil
-	}
-	last, err := r.s.Place.Load(ctx)
-	if err != nil {
-		return fmt.Errorf("sdk: the place in the events: %w", err)
-	}
-	r.last, r.saved = last, last
-	return nil
-}
+	ctx     context.Context // ends when no more is begun
+	stop    context.CancelFunc
+	working context.Context // of handlers: ends when they are to give up
+	giveUp  context.CancelFunc
+	turns   chan struct{} // one for each that is handled
+	room    chan struct{} // one for each in queue
+	moved   chan struct{} // told when there is a place to save
+	lanes   sync.WaitGroup
+	saver   sync.WaitGroup
 
-// read reads the stream until it breaks, and then until all that was read is
-// handled, or ctx ends.
-func (r *remote) read(ctx context.Context) (worked bool, err error) {
-	l := newRemoteLanes(ctx, r)
-	err = r.transport.Stream(ctx, contract.GrantedEvents.Spec, r.s.query(r.last), r.last, func() { worked = true }, func(event, id string, data []byte) {
-		switch {
-		case event == "gap":
-			r.client.missed(r.s)
-		case data == nil:
-			l.add(id, events.Event{}, nil)
-		default:
-			var e events.Event
-			if err := json.Unmarshal(data, &e); err != nil {
-				r.client.log.Error("an event that cannot be read is passed over", "place", id, "error", err)
-				l.add(id, events.Event{}, nil)
-				return
-			}
-			l.add(id, e, data)
-		}
-	})
-	l.wait()
-	r.save(context.WithoutCancel(ctx), true)
-	return worked, err
-}
-
-// save keeps the place; what is not saved is handled again by the next process.
-func (r *remote) save(ctx context.Context, now bool) {
-	if r.s.Place == nil || r.last == r.saved || !now && time.Since(r.savedAt) < saveEvery {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, contract.DefaultTimeout)
-	defer cancel()
-	if err := r.s.Place.Save(ctx, r.last); err != nil {
-		r.client.log.Warn("the place in the events was not saved; will try again", "error", err)
-		return
-	}
-	r.saved, r.savedAt = r.last, time.Now()
-}
-
-// remoteLanes handle events, each key's in order.
-type remoteLanes struct {
-	*remote
-	ctx   context.Context
-	lanes []chan *remoteEvent
-	done  sync.WaitGroup
+	read  string // the last place that was read, for the goroutine of follow
+	saved string // for that of keep, and then of finish
 
 	mu    sync.Mutex
-	freed chan struct{} // told when there is room again
+	place string // up to which all was handled
 	queue []*remoteEvent
+	byKey map[string][]*remoteEvent
 }
 
+// remoteEvent is one that was read and is not settled, or behind such a one.
 type remoteEvent struct {
 	id    string
+	place string // where the module is once it is settled
+	data  []byte
 	event events.Event
-	data  []byte // none is an id alone
+	err   error // it is no event
 	done  bool
 }
 
-func newRemoteLanes(ctx context.Context, r *remote) *remoteLanes {
-	l := &remoteLanes{remote: r, ctx: ctx, freed: make(chan struct{}, 1)}
-	for range max(r.s.Parallel, 1) {
-		lane := make(chan *remoteEvent, inWork)
-		l.lanes = append(l.lanes, lane)
-		l.done.Go(func() {
-			for e := range lane {
-				if !l.work(e) {
-					return // ended; the rest comes again
-				}
-			}
-		})
+// structured is the header of what the stream tells.
+var structured = nats.Header{"content-type": {"application/cloudevents+json"}}
+
+// remote begins at the place where the module was. The caller calls finish.
+func (c *Client) remote(ctx context.Context, transport Streamer, s Subscription, handle events.Handler) (*remote, error) {
+	r := &remote{
+		client: c, transport: transport, s: s, handle: handle,
+		turns: make(chan struct{}, max(s.Parallel, 1)), room: make(chan struct{}, inWork),
+		moved: make(chan struct{}, 1), byKey: map[string][]*remoteEvent{},
 	}
-	return l
+	if s.Place != nil {
+		place, err := s.Place.Load(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("sdk: the place in the events: %w", err)
+		}
+		r.read, r.place, r.saved = place, place, place
+	}
+	r.ctx, r.stop = context.WithCancel(ctx)
+	r.working, r.giveUp = context.WithCancel(context.WithoutCancel(ctx))
+	if s.Place != nil {
+		r.saver.Go(r.keep)
+	}
+	return r, nil
 }
 
-// add waits until there is room.
-func (l *remoteLanes) add(id string, e events.Event, data []byte) {
-	own := &remoteEvent{id: id, event: e, data: data, done: data == nil}
-	for {
-		l.mu.Lock()
-		if len(l.queue) < inWork {
-			l.queue = append(l.queue, own)
-			l.advance()
-			l.mu.Unlock()
-			break
+// follow reads the stream until it breaks; what was read is worked off meanwhile,
+// and afterwards.
+func (r *remote) follow() (worked bool, err error) {
+	err = r.transport.Stream(r.ctx, contract.GrantedEvents.Spec, r.s.query(r.read), r.read, func() {
+		if worked = true; r.read == "" {
+			r.client.missed(r.s)
 		}
-		l.mu.Unlock()
-		select {
-		case <-l.freed:
-		case <-l.ctx.Done():
+	}, r.take)
+	return worked, err
+}
+
+// take puts what the stream tells at the end of its key's lane, when there is room.
+func (r *remote) take(event, id string, data []byte) {
+	switch {
+	case event == "gap":
+		r.client.missed(r.s)
+		return
+	case data == nil:
+		r.pass(id)
+		return
+	}
+	select {
+	case r.room <- struct{}{}:
+	case <-r.ctx.Done():
+		return
+	}
+	e := &remoteEvent{id: id, place: id, data: data}
+	e.event, e.err = events.Decode(structured, data)
+	key := r.key(e)
+	r.read = id
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.queue = append(r.queue, e)
+	r.byKey[key] = append(r.byKey[key], e)
+	if len(r.byKey[key]) == 1 {
+		r.lanes.Go(func() { r.work(key) })
+	}
+}
+
+// pass goes on to a place before which there was nothing for the module.
+func (r *remote) pass(id string) {
+	r.read = id
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := len(r.queue); n > 0 {
+		r.queue[n-1].place = id
+		return
+	}
+	r.reach(id)
+}
+
+// reach moves the place; mu is held.
+func (r *remote) reach(place string) {
+	r.place = place
+	select {
+	case r.moved <- struct{}{}:
+	default:
+	}
+}
+
+// key is whose order matters; what is no event waits for nobody's.
+func (r *remote) key(e *remoteEvent) string {
+	switch {
+	case e.err != nil:
+		return ""
+	case r.s.Parallel < 2:
+		return "="
+	case r.s.Key != nil:
+		return "=" + r.s.Key(e.event)
+	}
+	return "=" + events.Extension(e.event, events.TenantID)
+}
+
+// work settles a lane's events until it is empty.
+func (r *remote) work(key string) {
+	for {
+		r.mu.Lock()
+		first := r.byKey[key][0]
+		r.mu.Unlock()
+		if !r.settle(first) {
+			return // stopped: it comes again
+		}
+		r.mu.Lock()
+		first.done = true
+		r.advance()
+		rest := r.byKey[key][1:]
+		if len(rest) == 0 {
+			delete(r.byKey, key)
+			r.mu.Unlock()
 			return
 		}
-	}
-	if data != nil {
-		l.lanes[l.lane(e)] <- own // it has room for all in work
+		r.byKey[key] = rest
+		r.mu.Unlock()
 	}
 }
 
-func (l *remoteLanes) lane(e events.Event) int {
-	if len(l.lanes) == 1 {
-		return 0
-	}
-	key := events.Extension(e, events.TenantID)
-	if l.s.Key != nil {
-		key = l.s.Key(e)
-	}
-	h := fnv.New32a()
-	_, _ = h.Write([]byte(key)) // it never fails
-	return int(h.Sum32() % uint32(len(l.lanes)))
-}
-
-// advance moves the place over what is handled; mu is held.
-func (l *remoteLanes) advance() {
+// advance moves the place over what is settled; mu is held.
+func (r *remote) advance() {
 	n := 0
-	for n < len(l.queue) && l.queue[n].done {
-		if l.queue[n].id != "" {
-			l.last = l.queue[n].id
-		}
+	for n < len(r.queue) && r.queue[n].done {
+		r.reach(r.queue[n].place)
+		<-r.room
 		n++
 	}
-	if n > 0 {
-		clear(l.queue[:n])
-		l.queue = l.queue[n:]
-		l.save(l.ctx, false)
-		select {
-		case l.freed <- struct{}{}:
-		default:
-		}
-	}
+	clear(r.queue[:n])
+	r.queue = r.queue[n:]
 }
 
-// work tries until the event is settled; false is that ctx has ended.
-func (l *remoteLanes) work(e *remoteEvent) bool {
-	for tries := 1; l.ctx.Err() == nil; tries++ {
-		err := events.Try(l.ctx, l.handle, e.event)
-		if err == nil || l.giveUp(e, tries, err) {
-			l.mu.Lock()
-			e.done = true
-			l.advance()
-			l.mu.Unlock()
+// settle tries until the event is handled or given up; false is that the
+// subscription ended first.
+func (r *remote) settle(e *remoteEvent) bool {
+	for tries := 1; ; tries++ {
+		select {
+		case r.turns <- struct{}{}:
+		case <-r.ctx.Done():
+			return false
+		}
+		if r.ctx.Err() != nil {
+			<-r.turns
+			return false
+		}
+		err := e.err
+		if err == nil {
+			err = events.Try(r.working, r.handle, e.event)
+		}
+		<-r.turns
+		if err == nil || r.isGivenUp(e, tries, err) {
 			return true
 		}
 		select {
-		case <-l.ctx.Done():
+		case <-r.ctx.Done():
+			return false
 		case <-time.After(events.RetryPause(tries)):
 		}
 	}
-	return false
 }
 
-// giveUp reports whether the event is settled though its handler failed.
-func (l *remoteLanes) giveUp(e *remoteEvent, tries int, reason error) bool {
-	log := l.client.log.With("type", e.event.Type(), "id", e.event.ID(), "tries", tries)
-	if !errors.Is(reason, events.ErrMalformed) && (l.s.MaxTries == 0 || tries < l.s.MaxTries) {
-		if l.ctx.Err() == nil {
-			log.Warn("an event was not handled; will try again", "error", reason)
-		}
+// isGivenUp gives an event up whose handler failed, if that is asked for. What failed
+// because the subscription ends was not tried.
+func (r *remote) isGivenUp(e *remoteEvent, tries int, reason error) bool {
+	log := r.client.log.With("type", e.event.Type(), "place", e.id, "tries", tries)
+	switch {
+	case r.working.Err() != nil:
+		return false
+	case !errors.Is(reason, events.ErrMalformed) && (r.s.MaxTries == 0 || tries < r.s.MaxTries):
+		log.Warn("an event was not handled; will try again", "error", reason)
 		return false
 	}
 	log.Error("an event was given up", "error", reason)
-	if l.s.GivenUp == nil {
+	if r.s.GivenUp == nil {
 		return true
 	}
-	msg, err := events.EncodeStructured(e.event)
-	if err != nil {
-		return true // nothing can be kept of it
-	}
-	err = l.s.GivenUp.Put(l.ctx, events.DeadLetter{
-		Stream: events.GrantedStream, Subject: msg.Subject, Tries: tries, Reason: reason.Error(), Time: time.Now(), Header: msg.Header, Data: msg.Data,
+	sequence, _ := strconv.ParseUint(e.id, 10, 64) // the core's ids are
+	err := r.s.GivenUp.Put(r.working, events.DeadLetter{
+		Consumer: "mod_" + r.client.module, Stream: events.GrantedStream, Sequence: sequence, Subject: e.event.Subject(),
+		Tries: tries, Reason: reason.Error(), Time: time.Now(), Header: structured, Data: e.data,
 	})
 	if err != nil {
 		log.Warn("what was given up was not kept; will try again", "error", err)
@@ -221,10 +253,62 @@ func (l *remoteLanes) giveUp(e *remoteEvent, tries int, reason error) bool {
 	return err == nil
 }
 
-// wait waits for what was read.
-func (l *remoteLanes) wait() {
-	for _, lane := range l.lanes {
-		close(lane)
+// keep saves the place soon after it moved.
+func (r *remote) keep() {
+	for {
+		select {
+		case <-r.ctx.Done():
+			return
+		case <-r.moved:
+		}
+		pause := saveEvery
+		if !r.save(r.ctx) {
+			pause = saveAgain
+			r.again()
+		}
+		select {
+		case <-r.ctx.Done():
+			return
+		case <-time.After(pause):
+		}
 	}
-	l.done.Wait()
+}
+
+func (r *remote) again() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reach(r.place)
+}
+
+// save keeps the place; what is not saved is handled again by the next process.
+func (r *remote) save(ctx context.Context) bool {
+	r.mu.Lock()
+	place := r.place
+	r.mu.Unlock()
+	if place == r.saved {
+		return true
+	}
+	saving, cancel := context.WithTimeout(ctx, contract.DefaultTimeout)
+	defer cancel()
+	if err := r.s.Place.Save(saving, place); err != nil {
+		if ctx.Err() == nil {
+			r.client.log.Warn("the place in the events was not saved", "error", err)
+		}
+		return false
+	}
+	r.saved = place
+	return true
+}
+
+// finish begins no more, and waits for what is in work.
+func (r *remote) finish() {
+	r.stop()
+	late := time.AfterFunc(finishTime, r.giveUp)
+	defer late.Stop()
+	r.lanes.Wait()
+	r.giveUp()
+	r.saver.Wait()
+	if r.s.Place != nil {
+		r.save(context.WithoutCancel(r.ctx))
+	}
 }

@@ -32,6 +32,7 @@ type auditExport struct {
 // exportState is what FILE.state holds.
 type exportState struct {
 	Request contract.ExportAuditRequest `json:"request"` // of the next part
+	Times   [2]string                   `json:"times"`   // --from and --until, which may be relative to when it began
 	Bytes   int64                       `json:"bytes"`   // of FILE.part that are good
 	Events  int                         `json:"events"`
 }
@@ -110,7 +111,7 @@ func (x *auditExport) file(ctx context.Context, client *kit.Client) error {
 
 // begun is how far an earlier run came.
 func (x *auditExport) begun() (*exportState, error) {
-	fresh := &exportState{Request: x.request}
+	fresh := &exportState{Request: x.request, Times: [2]string{x.filter.from, x.filter.until}}
 	raw, err := os.ReadFile(x.output + ".state")
 	if errors.Is(err, os.ErrNotExist) {
 		return fresh, nil
@@ -122,11 +123,12 @@ func (x *auditExport) begun() (*exportState, error) {
 	if err := json.Unmarshal(raw, &state); err != nil {
 		return nil, fmt.Errorf("%s.state: %w: remove it to begin again", x.output, err)
 	}
-	asked := state.Request
-	asked.Cursor = ""
-	before, _ := json.Marshal(asked) // strings, numbers and times marshal
-	now, _ := json.Marshal(x.request)
-	if string(before) != string(now) {
+	before, now := state.Request, x.request
+	before.Cursor = ""
+	for _, r := range []*contract.ExportAuditRequest{&before, &now} {
+		r.From, r.Until = nil, nil
+	}
+	if before != now || state.Times != fresh.Times {
 		return nil, fmt.Errorf("%s.part is of an export with other flags: give those, or remove it and %s.state", x.output, x.output)
 	}
 	info, err := os.Stat(x.output + ".part")

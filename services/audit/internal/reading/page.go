@@ -75,14 +75,14 @@ func (r *Reading) page(ctx context.Context, named contract.ID, f filter, order, 
 			older = before(w.place)
 		}
 		if from != math.MaxInt64 {
-			newer = after(from - 1)
+			newer = after(max(from, 1) - 1)
 		}
 	} else {
 		if !w.done {
 			newer = after(w.place)
 		}
 		if from > 0 && cursor != "" {
-			older = before(from + 1)
+			older = before(min(from, math.MaxInt64-1) + 1)
 		}
 	}
 	descending := order != "asc"

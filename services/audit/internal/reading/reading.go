@@ -70,8 +70,12 @@ func Event(row *db.AuditEvent, entry *trail.Entry) (contract.AuditEvent, error) 
 	}
 	details := json.RawMessage(entry.Data)
 	if logged := entry.Type == record.Type || entry.Type == record.FirstType; logged {
-		data, err := record.Read(entry.Type, entry.Data)
-		if err != nil {
+		// Not all of record.Data: where something was shredded there is no text.
+		var data struct {
+			Details json.RawMessage        `json:"details"`
+			Changes []contract.AuditChange `json:"changes"`
+		}
+		if err := json.Unmarshal(entry.Data, &data); err != nil {
 			return e, err
 		}
 		details, e.Changes = data.Details, data.Changes

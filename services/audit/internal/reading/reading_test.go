@@ -2,10 +2,12 @@ package reading
 
 import (
 	"bytes"
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/buildify/core/pkg/contract"
 	"github.com/buildify/core/pkg/trail"
 	"github.com/buildify/core/services/audit/internal/record"
+	"github.com/buildify/core/services/audit/internal/trailtest"
 )
 
 func by(user, action, kind, id string) record.Data {
@@ -149,4 +152,131 @@ func TestAnExportIsTheTrail(t *testing.T) {
 	}
 	require.Equal(t, 1, bytes.Count(w.exported(t, ours, contract.ExportAuditRequest{Search: "GRÜßE 2999"}), []byte("\n")))
 	require.Empty(t, w.exported(t, ours, contract.ExportAuditRequest{After: many}))
+}
+
+// top bounds what there may be many of.
+func TestStatisticsHaveEveryOutcomeWhateverTheTop(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tenant := w.Tenant()
+	for _, outcome := range []string{"success", "failure", "denied"} {
+		w.log(tenant, logged{data: by(anybody(), outcome, "invoice", "1"), at: began, outcome: outcome})
+	}
+	until := began.Add(time.Hour)
+	got, err := w.Stats(as(t, tenant), &contract.AuditStatsRequest{From: &began, Until: &until, Top: 1})
+	require.NoError(t, err)
+	require.Equal(t, []int{1, 1, 3}, []int{len(got.Actions), len(got.Actors), len(got.Outcomes)})
+}
+
+// Whoever is no platform administrator reads the trail that they act in, and
+// nothing says what another holds.
+func TestNobodyReadsAnotherTenantsTrail(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ours, theirs := w.Tenant(), w.Tenant()
+	foreign := w.log(theirs, logged{data: by(anybody(), "invoice.created", "invoice", "1")})[0]
+	named := contract.ID(theirs)
+	for name, ask := range map[string]func(context.Context) error{
+		"list": func(ctx context.Context) error {
+			_, err := w.List(ctx, &contract.ListAuditRequest{TenantID: named})
+			return err
+		},
+		"get": func(ctx context.Context) error {
+			_, err := w.Get(ctx, &contract.GetAuditRequest{TenantID: named, EventID: "1"})
+			return err
+		},
+		"person": func(ctx context.Context) error {
+			_, err := w.PersonTimeline(ctx, &contract.PersonTimelineRequest{TenantID: named, UserID: contract.ID(foreign.UserID)})
+			return err
+		},
+		"resource": func(ctx context.Context) error {
+			_, err := w.ResourceTimeline(ctx, &contract.ResourceTimelineRequest{TenantID: named, ResourceType: "invoice", ResourceID: "1"})
+			return err
+		},
+		"stats": func(ctx context.Context) error {
+			_, err := w.Stats(ctx, &contract.AuditStatsRequest{TenantID: named})
+			return err
+		},
+		"export": func(ctx context.Context) error {
+			_, err := w.Export(ctx, &contract.ExportAuditRequest{TenantID: named})
+			return err
+		},
+	} {
+		require.ErrorIs(t, ask(as(t, ours)), &contract.Error{Code: contract.PermissionDenied}, name)
+		require.NoError(t, ask(trailtest.AsPlatform(t)), name)
+	}
+	for _, id := range []string{foreign.ID, "1", anybody(), "9223372036854775807"} {
+		_, err := w.Get(as(t, ours), &contract.GetAuditRequest{EventID: contract.ID(id)})
+		require.ErrorIs(t, err, &contract.Error{Code: contract.NotFound}, id)
+	}
+	page, err := w.List(as(t, ours), &contract.ListAuditRequest{Cursor: "after.0"})
+	require.NoError(t, err)
+	require.Empty(t, page.Items)
+	require.Empty(t, w.exported(t, ours, contract.ExportAuditRequest{Cursor: "0.0.5"}))
+}
+
+// A cursor that nobody was given is refused, or leads to cursors that can be
+// followed.
+func TestCursorsAtTheEdges(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tenant := w.Tenant()
+	w.log(tenant, logged{}, logged{}, logged{})
+	for _, cursor := range []string{"before.0", "before.1", "before.4", "before.9223372036854775807", "after.0", "after.3", "after.9223372036854775807"} {
+		for _, order := range []string{"asc", "desc"} {
+			page, err := w.List(as(t, tenant), &contract.ListAuditRequest{Cursor: cursor, Order: order})
+			require.NoError(t, err, cursor)
+			for _, next := range []string{page.NextCursor, page.PreviousCursor} {
+				_, err := w.List(as(t, tenant), &contract.ListAuditRequest{Cursor: next, Order: order})
+				require.NoError(t, err, "%s leads to %s", cursor, next)
+			}
+		}
+	}
+	for _, cursor := range []string{"x", "before.", "before.-1", "before.x", "after.9223372036854775808", "after.1.2", "1.2.3"} {
+		_, err := w.List(as(t, tenant), &contract.ListAuditRequest{Cursor: cursor})
+		require.ErrorIs(t, err, &contract.Error{Code: contract.InvalidArgument}, cursor)
+	}
+	for _, cursor := range []string{"x", "1.2", "3.0.2", "0.-1.3", "0.0.3.4", "after.1"} {
+		_, err := w.Export(as(t, tenant), &contract.ExportAuditRequest{Cursor: cursor})
+		require.ErrorIs(t, err, &contract.Error{Code: contract.InvalidArgument}, cursor)
+	}
+}
+
+// What is added meanwhile is not in an export; an event that is longer than a part
+// goes over several; and one that was asked for but not taken costs nothing.
+func TestAnExportEndsWhereTheTrailEndedWhenItBegan(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	tenant := w.Tenant()
+	long := logged{data: by(anybody(), "invoice.created", "invoice", "1")}
+	long.data.Details, _ = json.Marshal(strings.Repeat("€", chunkBytes)) // a text marshals
+	w.log(tenant, logged{}, long, logged{})
+	for format, lines := range map[string]int{"jsonl": 3, "csv": 4, "ocsf": 3} {
+		q := contract.ExportAuditRequest{Format: format}
+		var out []byte
+		events, through := 0, int64(0)
+		for parts := 0; ; parts++ {
+			part, err := w.Export(as(t, tenant), &q)
+			require.NoError(t, err)
+			require.LessOrEqual(t, len(part.Chunk), chunkBytes)
+			if again, err := w.Export(as(t, tenant), &q); parts > 0 {
+				require.NoError(t, err)
+				require.Equal(t, part, again, "the same part as often as it is asked for")
+			} else {
+				through = part.Through
+				w.log(tenant, logged{data: by(anybody(), "added.meanwhile", "invoice", "1")})
+			}
+			require.Equal(t, through, part.Through)
+			out, events = append(out, part.Chunk...), events+part.Events
+			if q.Cursor = part.NextCursor; q.Cursor == "" {
+				break
+			}
+		}
+		require.EqualValues(t, through, events)
+		require.Equal(t, lines+events-3, bytes.Count(out, []byte("\n")), format)
+	}
+	ended, end := context.WithCancel(as(t, tenant))
+	end()
+	_, err := w.Export(ended, &contract.ExportAuditRequest{})
+	require.ErrorIs(t, err, context.Canceled)
 }

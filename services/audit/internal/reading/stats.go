@@ -68,12 +68,12 @@ func (r *Reading) Stats(ctx context.Context, q *contract.AuditStatsRequest) (*co
 		return nil, err
 	}
 	top := cmp.Or(q.Top, defaultTop)
-	for _, counts := range []*[]contract.AuditCount{&answer.Actions, &answer.Outcomes, &answer.Actors} {
-		slices.SortFunc(*counts, func(a, b contract.AuditCount) int {
+	for _, counts := range [][]contract.AuditCount{answer.Actions, answer.Outcomes, answer.Actors} {
+		slices.SortFunc(counts, func(a, b contract.AuditCount) int {
 			return cmp.Or(cmp.Compare(b.Count, a.Count), cmp.Compare(a.Value, b.Value))
 		})
-		*counts = (*counts)[:min(len(*counts), top)]
 	}
+	answer.Actions, answer.Actors = answer.Actions[:min(len(answer.Actions), top)], answer.Actors[:min(len(answer.Actors), top)]
 	slices.SortFunc(answer.Times, func(a, b contract.AuditTime) int { return a.Time.Compare(b.Time) })
 	return answer, nil
 }

@@ -29,6 +29,8 @@ var began = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 type world struct {
 	*Reading
 	*trailtest.World
+	// seal is what ingest does with what is personal; nil where nothing is sealed.
+	seal func(ctx context.Context, q *db.Queries, e *db.AuditEvent, entry *trail.Entry) error
 }
 
 func newWorld(t testing.TB) *world {
@@ -68,15 +70,21 @@ func (w *world) log(tenant string, all ...logged) (added []contract.AuditEvent) 
 		var p db.StoreEventsParams
 		for _, l := range all {
 			row, entry := l.row(w.T, tenant, frontier.Size()+1)
-			leaf := trail.LeafHash(row.Entry)
-			frontier.Append(leaf)
-			row.Leaf = leaf[:]
-			store(&p, &row)
 			event, err := Event(&row, &entry)
 			if err != nil {
 				return err
 			}
 			added = append(added, event)
+			if w.seal != nil {
+				if err := w.seal(ctx, q, &row, &entry); err != nil {
+					return err
+				}
+				row.Entry = entry.Encode()
+			}
+			leaf := trail.LeafHash(row.Entry)
+			frontier.Append(leaf)
+			row.Leaf = leaf[:]
+			store(&p, &row)
 		}
 		if err := q.StoreEvents(ctx, p); err != nil {
 			return err

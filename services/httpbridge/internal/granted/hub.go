@@ -236,8 +236,9 @@ func (h *Hub) Open(key *contract.VerifyKeyResponse, after *uint64, selects func(
 	r := &Reader{hub: h, key: key, after: h.through, told: h.through, selects: selects, end: end, ready: make(chan struct{}, 1)}
 	if after != nil {
 		r.after, r.told, r.resumes = *after, *after, *after > 0
-		r.wake()
 	}
+	r.begins = after == nil
+	r.wake()
 	t := h.topics[key.Module]
 	if t == nil {
 		t = &topic{from: h.through, readers: map[*Reader]struct{}{}}

@@ -35,6 +35,7 @@ type Reader struct {
 	after   uint64 // up to which it has taken, or what it took it did not select
 	told    uint64 // the last id that it was given
 	resumes bool   // nothing was taken yet, and it was there before
+	begins  bool   // nothing was taken yet, and it does not know its place
 	stream  jetstream.Consumer
 }
 
@@ -52,6 +53,10 @@ func (r *Reader) wake() {
 // shared and must not be changed.
 func (r *Reader) Take(ctx context.Context) ([][]byte, error) {
 	var frames [][]byte
+	if r.begins { // to go on from it when the stream breaks before anything comes
+		r.begins = false
+		frames = append(frames, place(r.told))
+	}
 	if r.resumes {
 		r.resumes = false
 		gap, err := r.gap(ctx)
@@ -94,7 +99,7 @@ func (r *Reader) take() (frames [][]byte, more, behind bool) {
 			r.told = k.sequence
 		}
 	}
-	r.after = h.through
+	r.after = max(r.after, h.through) // another bridge may have read further
 	return frames, false, false
 }
 
@@ -180,10 +185,13 @@ func (r *Reader) Beat() []byte {
 	r.rest()
 	if r.after > r.told {
 		r.told = r.after
-		return fmt.Appendf(nil, "id: %d\n\n", r.told)
+		return place(r.told)
 	}
 	return []byte(":\n\n")
 }
+
+// place tells a place alone.
+func place(id uint64) []byte { return fmt.Appendf(nil, "id: %d\n\n", id) }
 
 // rest passes over what was for others, if there is nothing to take.
 func (r *Reader) rest() {
@@ -192,7 +200,7 @@ func (r *Reader) rest() {
 	defer h.mu.Unlock()
 	t := h.topics[r.key.Module]
 	if r.after >= t.from && (len(t.kept) == 0 || t.kept[len(t.kept)-1].sequence <= r.after) {
-		r.after = h.through
+		r.after = max(r.after, h.through)
 	}
 }
 

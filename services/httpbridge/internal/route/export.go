@@ -20,7 +20,7 @@ const (
 	// exportPiece is what is written within writeTime at least: whoever takes less
 	// is gone.
 	exportPiece = 32 << 10
-	// exportTries is how often a part is asked for while the service is away.
+	// exportTries is how often a part is asked for while it cannot be had.
 	exportTries = 5
 )
 
@@ -172,20 +172,28 @@ func (e *exported) run(ctx context.Context, l *line) error {
 	}
 }
 
-// next asks again while the service is away for a moment.
+// next asks again while the service is away for a moment, or a quota is spent.
 func (e *exported) next(ctx context.Context) (err error) {
 	for try := range exportTries {
 		if e.part, err = e.ask(ctx); err == nil {
 			return nil
 		}
 		var refused *contract.Error
-		if !errors.As(err, &refused) || refused.Code != contract.Unavailable && refused.Code != contract.DeadlineExceeded {
+		if !errors.As(err, &refused) {
+			return err
+		}
+		wait := time.Second << try
+		switch refused.Code {
+		case contract.Unavailable, contract.DeadlineExceeded:
+		case contract.RateLimited: // each part counts against the tenant's quota
+			wait = max(wait, time.Duration(refused.RetryAfter)*time.Second)
+		default:
 			return err
 		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(time.Second << try):
+		case <-time.After(wait):
 		}
 	}
 	return err

@@ -50,13 +50,19 @@ func (s *granting) key(id string, tenants ...string) string {
 // give gives a module an event, whose name is of kind, and returns its id.
 func (s *granting) give(module, tenant string, kind events.Kind, revision int) string {
 	s.t.Helper()
+	msg, id := s.granted(module, tenant, kind, revision)
+	require.NoError(s.t, events.PublishCopies(s.t.Context(), s.audit, []*nats.Msg{msg}))
+	return id
+}
+
+func (s *granting) granted(module, tenant string, kind events.Kind, revision int) (msg *nats.Msg, id string) {
+	s.t.Helper()
 	e, err := events.New(kind, tenant, int64(revision), map[string]string{"filler": strings.Repeat("x", 200)})
 	require.NoError(s.t, err)
-	msg, err := events.Encode(e)
+	msg, err = events.Encode(e)
 	require.NoError(s.t, err)
 	msg.Header.Set(nats.MsgIdHdr, e.ID())
-	require.NoError(s.t, events.PublishCopies(s.t.Context(), s.audit, []*nats.Msg{events.Copy(module, msg.Subject, 1, msg.Header, msg.Data)}))
-	return e.ID()
+	return events.Copy(module, msg.Subject, 1, msg.Header, msg.Data), e.ID()
 }
 
 func (s *granting) ask(key, query, last string) *http.Response {
@@ -80,7 +86,19 @@ func (s *granting) read(key, query, last string) *reader {
 	r := newReader(s.t, response)
 	require.Equal(s.t, ": open", r.line())
 	require.Empty(s.t, r.line())
+	if last == "" && !strings.Contains(query, "after=") {
+		r.begins()
+	}
 	return r
+}
+
+// begins reads the place where a reader begins that named none.
+func (r *reader) begins() (place string) {
+	r.t.Helper()
+	place, ok := strings.CutPrefix(r.line(), "id: ")
+	require.True(r.t, ok)
+	require.Empty(r.t, r.line())
+	return place
 }
 
 // event reads the next one: the stream's id, and the event's.
@@ -131,19 +149,26 @@ func TestAReaderGoesOnWhereItWas(t *testing.T) {
 	t.Parallel()
 	s := newGranting(t)
 	key := s.key("crm-aaaaaaaa")
+	witness := s.read(s.key("hr-aaaaaaaa"), "", "")
 	before := s.give("crm", grantedA, events.UnitChanged, 0) // before anybody reads
+	s.give("hr", grantedA, events.UnitChanged, 0)
+	witness.events(1) // the hub is past it
 	r := s.read(key, "", "")
 	first := s.give("crm", grantedA, events.UnitChanged, 1)
 	place, got := r.events(1)
 	require.Equal(t, []string{first}, got)
 	require.NoError(t, r.body.Close())
 	var missed []string
+	var all []*nats.Msg
 	for n := range 3000 { // more than is kept
 		if n == 2990 {
-			s.give("hr", grantedA, events.UnitChanged, n)
+			other, _ := s.granted("hr", grantedA, events.UnitChanged, n)
+			all = append(all, other)
 		}
-		missed = append(missed, s.give("crm", grantedA, events.UnitChanged, n))
+		msg, id := s.granted("crm", grantedA, events.UnitChanged, n)
+		all, missed = append(all, msg), append(missed, id)
 	}
+	require.NoError(t, events.PublishCopies(t.Context(), s.audit, all))
 	_, got = s.read(key, "", place).events(len(missed))
 	require.Equal(t, missed, got)
 	_, got = s.read(key, "?after=0", "").events(3)
@@ -154,7 +179,9 @@ func TestAReaderGoesOnWhereItWas(t *testing.T) {
 	// What is taken back does not come from memory either.
 	stream, err := s.audit.Stream(t.Context(), events.GrantedStream)
 	require.NoError(t, err)
-	require.NoError(t, stream.Purge(t.Context(), jetstream.WithPurgeSubject(events.GrantedSubjects("crm", grantedA)[0])))
+	for _, module := range []string{"crm", "hr"} {
+		require.NoError(t, stream.Purge(t.Context(), jetstream.WithPurgeSubject(events.GrantedSubjects(module, grantedA)[0])))
+	}
 	_, err = s.audit.Publish(t.Context(), events.GoneSubject("crm", grantedA), nil)
 	require.NoError(t, err)
 	last := s.give("crm", grantedB, events.UnitChanged, 1)
@@ -164,6 +191,29 @@ func TestAReaderGoesOnWhereItWas(t *testing.T) {
 	require.Empty(t, r.line())
 	_, got = r.events(1)
 	require.Equal(t, []string{last}, got)
+}
+
+// A reader that breaks before anything came knows where it began.
+func TestAReaderIsToldWhereItBegins(t *testing.T) {
+	t.Parallel()
+	s := newGranting(t)
+	key := s.key("crm-aaaaaaaa")
+	place := func() string {
+		response := s.ask(key, "", "")
+		r := newReader(t, response)
+		require.Equal(t, ": open", r.line())
+		require.Empty(t, r.line())
+		defer func() { require.NoError(t, response.Body.Close()) }()
+		return r.begins()
+	}
+	require.Equal(t, "0", place(), "nothing was given to anybody")
+	first := s.give("crm", grantedA, events.UnitChanged, 1)
+	_, got := s.read(key, "", "0").events(1)
+	require.Equal(t, []string{first}, got)
+	began := place()
+	second := s.give("crm", grantedA, events.UnitChanged, 2)
+	_, got = s.read(key, "", began).events(1)
+	require.Equal(t, []string{second}, got)
 }
 
 func TestAStreamOfEventsRefusesWhatItCannotRead(t *testing.T) {
