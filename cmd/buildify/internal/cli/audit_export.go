@@ -94,11 +94,11 @@ func (x *auditExport) file(ctx context.Context, client *kit.Client) error {
 		return x.save(file, state)
 	})
 	if err != nil {
-		if state.Request.Cursor != "" {
-			err = errors.Join(err, x.save(file, state))
-			fmt.Fprintf(x.log, "broke off after %d events: run the same command again to go on\n", state.Events)
+		if state.Request.Cursor == "" { // nothing came
+			return errors.Join(err, os.Remove(x.output+".part"))
 		}
-		return err
+		fmt.Fprintf(x.log, "broke off after %d events: run the same command again to go on\n", state.Events)
+		return errors.Join(err, x.save(file, state))
 	}
 	if err := errors.Join(file.Sync(), file.Close(), os.Rename(x.output+".part", x.output)); err != nil {
 		return err

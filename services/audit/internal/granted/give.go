@@ -33,11 +33,11 @@ func (a *App) run(ctx context.Context) {
 // follow gives what is behind the place, in order, until something fails. All
 // replicas follow; the one that holds the row gives, and the others find it done.
 func (a *App) follow(ctx context.Context) error {
-	if err := a.takeBack(ctx, "*", "*"); err != nil { // what ended while nobody looked
-		return err
-	}
 	place, err := a.place(ctx)
 	if err != nil {
+		return err
+	}
+	if err := a.review(ctx); err != nil {
 		return err
 	}
 	consumer, err := a.JetStream.OrderedConsumer(ctx, events.EventsStream, jetstream.OrderedConsumerConfig{
@@ -82,11 +82,77 @@ func gather(ctx context.Context, reading jetstream.MessagesContext) ([]jetstream
 	return messages, nil
 }
 
+// review takes back what ended while nobody looked. Nothing is given meanwhile.
+func (a *App) review(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := a.awaitChanges(ctx); err != nil { // holding up nobody
+		return err
+	}
+	return a.DB.In(ctx, database.Everything, func(tx pgx.Tx) error {
+		if _, err := db.New(tx).Granted(ctx); err != nil {
+			return err
+		}
+		if err := a.awaitChanges(ctx); err != nil { // those that another replica gave by
+			return err
+		}
+		return a.takeBack(ctx, "*", "*")
+	})
+}
+
+// awaitChanges waits until the directory knows all that changes what modules may
+// hear.
+func (a *App) awaitChanges(ctx context.Context) error {
+	for _, kind := range changing {
+		last, err := a.lastOf(ctx, kind)
+		if err != nil {
+			return err
+		}
+		if err := a.await(ctx, last); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lastOf is the place of the kind's last event, 0 without any: where a consumer
+// begins that wants it.
+func (a *App) lastOf(ctx context.Context, kind events.Kind) (uint64, error) {
+	consumer, err := a.JetStream.CreateConsumer(ctx, events.EventsStream, jetstream.ConsumerConfig{
+		FilterSubject: kind.Subject("*"), DeliverPolicy: jetstream.DeliverLastPolicy, AckPolicy: jetstream.AckNonePolicy,
+		MemoryStorage: true, InactiveThreshold: patience,
+	})
+	if err != nil {
+		return 0, err
+	}
+	info := consumer.CachedInfo()
+	_ = a.JetStream.DeleteConsumer(ctx, events.EventsStream, info.Name) // else it goes by itself
+	if info.NumPending == 0 {
+		return 0, nil
+	}
+	return info.Delivered.Stream + 1, nil
+}
+
 // give publishes the copies of events, and then says so in the database. Between
 // the two they may be published again, under the same ids.
+//
+// What follows a change is given by what it changed, whichever replica gave it: so
+// each waits until it knows of it.
 func (a *App) give(ctx context.Context, messages []jetstream.Msg) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	for _, msg := range messages {
+		if _, ok := a.changes(msg); !ok {
+			continue
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			return err
+		}
+		if err := a.await(ctx, meta.Sequence.Stream); err != nil {
+			return err
+		}
+	}
 	return a.DB.In(ctx, database.Everything, func(tx pgx.Tx) error {
 		q := db.New(tx)
 		kept, err := q.Granted(ctx)
@@ -106,9 +172,6 @@ func (a *App) give(ctx context.Context, messages []jetstream.Msg) error {
 			}
 			place = meta.Sequence.Stream
 			if s, ok := a.changes(msg); ok {
-				if err := a.await(ctx, place); err != nil {
-					return err
-				}
 				ended = append(ended, s)
 			}
 			copies = append(copies, a.copiesOf(msg, place)...)
@@ -142,6 +205,9 @@ func (a *App) copiesOf(msg jetstream.Msg, sequence uint64) (all []*nats.Msg) {
 
 // scope is whose grants may have changed; "*" is all.
 type scope struct{ module, tenant string }
+
+// changing are the kinds of events that change what modules may hear.
+var changing = []events.Kind{events.TenantChanged, events.ModuleChanged, events.ModuleStateChanged}
 
 // changes reports whether an event changes what modules may hear.
 func (a *App) changes(msg jetstream.Msg) (scope, bool) {

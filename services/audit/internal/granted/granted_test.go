@@ -35,11 +35,15 @@ func bounded(t testing.TB) context.Context {
 	return ctx
 }
 
+// knowsAll is the place up to which a directory knows all there will be.
+const knowsAll = 1 << 40
+
 // consents are what modules may hear, as module/tenant; they are known up to seen.
 type consents struct {
-	mu   sync.Mutex
-	all  map[string]bool
-	seen uint64
+	mu     sync.Mutex
+	all    map[string]bool
+	seen   uint64
+	behind chan struct{} // told when it is asked that lags
 }
 
 func (c *consents) Activations(string) []contract.Activation {
@@ -49,7 +53,22 @@ func (c *consents) Activations(string) []contract.Activation {
 func (c *consents) Seen() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.seen != knowsAll {
+		select {
+		case c.behind <- struct{}{}:
+		default:
+		}
+	}
 	return c.seen
+}
+
+func (c *consents) isAwaited(t testing.TB) {
+	t.Helper()
+	select {
+	case <-c.behind:
+	case <-time.After(limit):
+		require.Fail(t, "nobody waits for the directory")
+	}
 }
 
 func (c *consents) Hears(module, tenant, name string) bool {
@@ -64,6 +83,11 @@ func (c *consents) set(change func()) {
 	change()
 }
 
+func newConsents() *consents {
+	all := map[string]bool{"crm/" + tenantA: true, "hr/" + tenantA: true, "hr/" + tenantB: true}
+	return &consents{all: all, seen: knowsAll, behind: make(chan struct{}, 1)}
+}
+
 type world struct {
 	t    *testing.T
 	db   *database.DB
@@ -74,7 +98,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, consents: &consents{all: map[string]bool{"crm/" + tenantA: true, "hr/" + tenantA: true, "hr/" + tenantB: true}, seen: 1 << 40}}
+	w := &world{t: t, consents: newConsents()}
 	url := kittest.Database(t, func(ctx context.Context, url string) error { return database.Migrate(ctx, url, nil) })
 	var err error
 	w.db, err = database.Open(bounded(t), url, "audit", 8)
@@ -102,8 +126,14 @@ func newWorld(t *testing.T) *world {
 
 func (w *world) start() *App {
 	w.t.Helper()
+	return w.replica(w.consents)
+}
+
+// replica is one that knows these consents.
+func (w *world) replica(known *consents) *App {
+	w.t.Helper()
 	a, err := Start(bounded(w.t), Config{
-		DB: w.db, JetStream: w.js, Directory: w.consents, Grants: w.consents, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
+		DB: w.db, JetStream: w.js, Directory: known, Grants: known, Log: slog.New(slog.DiscardHandler), Metrics: prometheus.NewRegistry(),
 	})
 	require.NoError(w.t, err)
 	w.t.Cleanup(a.Stop)
@@ -237,4 +267,49 @@ func TestAStreamThatWasLostIsFollowedAnew(t *testing.T) {
 	w.start()
 	w.say(events.UnitChanged, tenantA, 6)
 	require.Equal(t, from("a", 1, 6), w.given("crm", 6))
+}
+
+// A replica that does not know yet of a consent takes nothing back that another one
+// gave by it.
+func TestAReplicaThatIsBehindTakesNothingBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.start()
+	w.say(events.ModuleChanged, tenantA, 1)
+	change := w.say(events.ModuleStateChanged, tenantA, 1)
+	for n := 1; n <= 3; n++ {
+		w.say(events.UnitChanged, tenantA, n)
+	}
+	w.given("crm", 3)
+	first.Stop()
+	late := newConsents()
+	late.all, late.seen = map[string]bool{}, change-1
+	w.replica(late)
+	late.isAwaited(t)
+	late.set(func() { late.all, late.seen = newConsents().all, knowsAll })
+	w.say(events.UnitChanged, tenantA, 4)
+	require.Equal(t, from("a", 1, 4), w.given("crm", 4))
+}
+
+// A replica that does not know yet what another one knew gives nothing.
+func TestAReplicaThatIsBehindGivesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := w.start()
+	late := newConsents()
+	w.replica(late)
+	w.say(events.UnitChanged, tenantA, 1)
+	w.given("hr", 1)
+	late.set(func() { late.seen = 1 })
+	w.set(func() { w.all["hr/"+tenantA] = false })
+	w.say(events.ModuleChanged, tenantA, 1)
+	w.say(events.UnitChanged, tenantA, 2)
+	late.isAwaited(t)
+	w.given("crm", 2)
+	first.Stop()
+	w.say(events.UnitChanged, tenantA, 3)
+	late.set(func() { late.all, late.seen = w.all, knowsAll })
+	require.Equal(t, from("a", 1, 3), w.given("crm", 3))
+	w.say(events.UnitChanged, tenantB, 4)
+	require.Equal(t, from("b", 4, 4), w.given("hr", 1))
 }

@@ -156,6 +156,11 @@ func (h *Hub) take(msg jetstream.Msg) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	if sequence > h.through+1 { // the bridge was away, and what is between is gone
+		for _, other := range h.topics {
+			other.drop(sequence - 1)
+		}
+	}
 	h.through = sequence
 	switch t = h.topics[module]; {
 	case t == nil:

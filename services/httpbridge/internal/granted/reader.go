@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"sort"
-	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -13,13 +12,7 @@ import (
 	"github.com/buildify/core/pkg/events"
 )
 
-const (
-	takenAtOnce = 256
-	// readAtOnce is how many messages of the stream are looked at together.
-	readAtOnce = 256
-	// forgotten is after how long the bus forgets where a reader was in the stream.
-	forgotten = 30 * time.Second
-)
+const takenAtOnce = 256
 
 // Reader reads the events of a module behind a place. It is for one goroutine.
 //
@@ -32,11 +25,13 @@ type Reader struct {
 	end     func(error)
 	ready   chan struct{}
 
-	after   uint64 // up to which it has taken, or what it took it did not select
-	told    uint64 // the last id that it was given
-	resumes bool   // nothing was taken yet, and it was there before
-	begins  bool   // nothing was taken yet, and it does not know its place
-	stream  jetstream.Consumer
+	after   uint64             // up to which it has taken, or what it took it did not select
+	told    uint64             // the last id that it was given
+	resumes bool               // nothing was taken yet, and it was there before
+	begins  bool               // nothing was taken yet, and it does not know its place
+	stream  jetstream.Consumer // of one that is behind
+	brought uint64             // by it
+	missed  uint64             // what was before has been told to be missed
 }
 
 // Ready is told when there is something to Take.
@@ -66,11 +61,14 @@ func (r *Reader) Take(ctx context.Context) ([][]byte, error) {
 		frames = append(frames, gap...)
 	}
 	taken, more, behind := r.take()
-	if behind {
+	switch {
+	case behind:
 		var err error
 		if taken, more, err = r.read(ctx); err != nil {
 			return nil, err
 		}
+	case r.stream != nil:
+		r.leave(ctx)
 	}
 	if more {
 		r.wake()
@@ -87,7 +85,6 @@ func (r *Reader) take() (frames [][]byte, more, behind bool) {
 	if r.after < t.from {
 		return nil, false, true
 	}
-	r.stream = nil
 	i := sort.Search(len(t.kept), func(i int) bool { return t.kept[i].sequence > r.after })
 	for ; i < len(t.kept); i++ {
 		if len(frames) == takenAtOnce {
@@ -107,59 +104,6 @@ func (r *Reader) wants(tenant, name string) bool {
 	return (len(r.key.Tenants) == 0 || slices.Contains(r.key.Tenants, tenant)) && r.selects(tenant, name)
 }
 
-// read reads the stream. Not all that are behind do so at a time.
-func (r *Reader) read(ctx context.Context) (frames [][]byte, more bool, err error) {
-	select {
-	case r.hub.behind <- struct{}{}:
-		defer func() { <-r.hub.behind }()
-	case <-ctx.Done():
-		return nil, false, ctx.Err()
-	}
-	asking, cancel := context.WithTimeout(ctx, contract.DefaultTimeout)
-	defer cancel()
-	r.hub.mu.Lock()
-	through := r.hub.through
-	r.hub.mu.Unlock()
-	if r.stream == nil {
-		if r.stream, err = r.hub.js.OrderedConsumer(asking, events.GrantedStream, jetstream.OrderedConsumerConfig{
-			FilterSubjects: events.GrantedSubjects(r.key.Module, r.key.Tenants...),
-			DeliverPolicy:  jetstream.DeliverByStartSequencePolicy, OptStartSeq: r.after + 1, InactiveThreshold: forgotten,
-		}); err != nil {
-			return nil, false, err
-		}
-	}
-	batch, err := r.stream.FetchNoWait(readAtOnce)
-	if err != nil {
-		return nil, false, err
-	}
-	n := 0
-	for msg := range batch.Messages() {
-		n++
-		meta, err := msg.Metadata()
-		if err != nil {
-			return nil, false, err
-		}
-		r.after = meta.Sequence.Stream
-		_, tenant, name, ok := events.SplitGranted(msg.Subject())
-		if !ok || !r.wants(tenant, name) {
-			continue
-		}
-		frame, err := frameOf(r.after, msg)
-		if err != nil {
-			continue // the hub has told
-		}
-		frames = append(frames, frame)
-		r.told = r.after
-	}
-	if err := batch.Error(); err != nil {
-		return nil, false, err
-	}
-	if n < readAtOnce { // that was all
-		r.after = max(r.after, through)
-	}
-	return frames, true, nil
-}
-
 // gap says what a reader that was there before has perhaps missed: the stream does
 // not reach back to where it was, or is another one.
 func (r *Reader) gap(ctx context.Context) ([][]byte, error) {
@@ -174,9 +118,10 @@ func (r *Reader) gap(ctx context.Context) ([][]byte, error) {
 	switch {
 	case r.after > state.LastSeq:
 		r.after = 0 // all of the other one is new
-	case r.after+1 >= state.FirstSeq:
+	case max(r.after+1, r.missed) >= state.FirstSeq:
 		return nil, nil
 	}
+	r.missed = state.FirstSeq
 	return [][]byte{fmt.Appendf(nil, "event: gap\ndata: {\"after\":%d,\"before\":%d}\n\n", was, state.FirstSeq)}, nil
 }
 

@@ -3,6 +3,7 @@ package route
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"os"
@@ -141,7 +142,9 @@ func pump(ctx context.Context, l *line, reader source) (sent int, err error) {
 				break // of two that are ready select takes either
 			}
 			var frames [][]byte
-			if frames, err = reader.Take(ctx); err == nil && len(frames) > 0 {
+			if frames, err = reader.Take(ctx); err != nil {
+				err = fmt.Errorf("%w: %w", feed.Lost, err)
+			} else if len(frames) > 0 {
 				sent += len(frames)
 				err = l.write(frames...)
 			}
