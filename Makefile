@@ -29,7 +29,7 @@ setup: ## Look for PostgreSQL, Chromium and a C compiler; install what is missin
 test: setup ## Vet and test every module
 	go vet work
 	$(if $(RACE),,@echo "no C compiler: testing without the race detector")
-	go test $(RACE) -p $(PARALLEL) -timeout 10m $(TESTFLAGS) work
+	go test $(RACE) -p $(PARALLEL) -timeout 20m $(TESTFLAGS) work
 
 .PHONY: lint
 lint: $(TOOLS)/golangci-lint ## Check style, mistakes and who imports whom
