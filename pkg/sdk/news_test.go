@@ -253,7 +253,8 @@ func TestHooksAreHandledInOrderAndAcknowledged(t *testing.T) {
 	l.core.Set(acme, `{}`)
 	l.core.Tell(contract.ModuleNewsMessage{SettingsRevision: 4})
 	l.core.Tell(contract.ModuleNewsMessage{}) // something may not have been told
-	l.until("asking", func() bool { return l.core.Calls(contract.ListHooks.Name) == listed+1 })
+	// One more, and perhaps the one that the stream's opening asked for.
+	l.until("asking", func() bool { return l.core.Calls(contract.ListHooks.Name) > listed })
 	stop()
 	require.ErrorIs(t, next(t, ended), context.Canceled)
 	require.Empty(t, handled)
