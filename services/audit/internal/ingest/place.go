@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/buildify/core/pkg/trail"
+	"github.com/buildify/core/services/audit/internal/record"
 	"github.com/buildify/core/services/audit/internal/store/db"
 )
 
@@ -47,7 +48,7 @@ func (r *reader) place(ctx context.Context, q *db.Queries, rows []row) (int, err
 		row.Leaf = leaf[:]
 		h.Append(leaf)
 		h.leaves = append(h.leaves, leaf)
-		add(&p, &row.AuditEvent)
+		record.Append(&p, &row.AuditEvent)
 	}
 	if err := q.StoreEvents(ctx, p); err != nil {
 		return 0, err
@@ -161,38 +162,4 @@ func putTile(ctx context.Context, q *db.Queries, tenant string, level int32, n i
 		return nil
 	}
 	return putTile(ctx, q, tenant, level+1, n/trail.TileWidth, []trail.Hash{trail.TileRoot(tile)})
-}
-
-func add(p *db.StoreEventsParams, e *db.AuditEvent) {
-	p.TenantIds = append(p.TenantIds, e.TenantID)
-	p.TenantSeqs = append(p.TenantSeqs, e.TenantSeq)
-	p.OccurredAts = append(p.OccurredAts, e.OccurredAt)
-	p.Ids = append(p.Ids, e.ID)
-	p.MessageIds = append(p.MessageIds, e.MessageID)
-	p.Streams = append(p.Streams, e.Stream)
-	p.Types = append(p.Types, e.Type)
-	p.Sources = append(p.Sources, e.Source)
-	p.Actions = append(p.Actions, e.Action)
-	p.Outcomes = append(p.Outcomes, e.Outcome)
-	p.Reasons = append(p.Reasons, e.Reason)
-	p.UserIds = append(p.UserIds, text0(e.UserID))
-	p.Modules = append(p.Modules, e.Module)
-	p.KeyIds = append(p.KeyIds, e.KeyID)
-	p.OnBehalfOfs = append(p.OnBehalfOfs, text0(e.OnBehalfOf))
-	p.ResourceTypes = append(p.ResourceTypes, e.ResourceType)
-	p.ResourceIds = append(p.ResourceIds, e.ResourceID)
-	p.RequestIds = append(p.RequestIds, e.RequestID)
-	p.Operations = append(p.Operations, e.Operation)
-	p.Addresses = append(p.Addresses, e.Address)
-	p.Agents = append(p.Agents, e.Agent)
-	p.Entries = append(p.Entries, e.Entry)
-	p.Leaves = append(p.Leaves, e.Leaf)
-}
-
-// text0 is what s points to, nothing for nil.
-func text0(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }

@@ -79,7 +79,7 @@ func takeOverSome(ctx context.Context, q *db.Queries, tenant string) (int, error
 		e.Leaf = leaf[:]
 		h.Append(leaf)
 		h.leaves = append(h.leaves, leaf)
-		add(&p, &e)
+		record.Append(&p, &e)
 	}
 	if err := q.StoreEvents(ctx, p); err != nil {
 		return 0, err
@@ -109,7 +109,7 @@ func before(old db.AuditEventsBefore) (db.AuditEvent, error) {
 	}
 	entry := trail.Entry{
 		TenantID: old.TenantID, Sequence: old.TenantSeq, Stream: old.Stream, ID: old.ID, Source: source, Type: e.Type,
-		Time: e.OccurredAt, Data: old.Received, Extensions: map[string]string{events.Outcome: old.Outcome, events.ActorID: text0(old.UserID)},
+		Time: e.OccurredAt, Data: old.Received, Extensions: map[string]string{events.Outcome: old.Outcome, events.ActorID: record.Text(old.UserID)},
 	}
 	for name, value := range entry.Extensions { // what is empty is not spelt
 		if value == "" {

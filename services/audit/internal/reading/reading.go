@@ -58,11 +58,11 @@ func (r *Reading) event(ctx context.Context, tx pgx.Tx, row *db.AuditEvent) (con
 // Event is what readers see of a row and its entry.
 func Event(row *db.AuditEvent, entry *trail.Entry) (contract.AuditEvent, error) {
 	e := contract.AuditEvent{
-		ID: row.ID, Sequence: row.TenantSeq, Time: row.OccurredAt.UTC(), TenantID: row.TenantID, UserID: value(row.UserID),
+		ID: row.ID, Sequence: row.TenantSeq, Time: row.OccurredAt.UTC(), TenantID: row.TenantID, UserID: record.Text(row.UserID),
 		Source: row.Source, Action: row.Action, ResourceType: row.ResourceType, ResourceID: row.ResourceID,
 		Outcome: row.Outcome, Type: row.Type, Reason: row.Reason,
 	}
-	if actor := (contract.AuditActor{Module: row.Module, KeyID: row.KeyID, OnBehalfOf: value(row.OnBehalfOf)}); actor != (contract.AuditActor{}) {
+	if actor := (contract.AuditActor{Module: row.Module, KeyID: row.KeyID, OnBehalfOf: record.Text(row.OnBehalfOf)}); actor != (contract.AuditActor{}) {
 		e.Actor = &actor
 	}
 	if request := (contract.AuditRequest{ID: row.RequestID, Operation: row.Operation, Address: row.Address, Agent: row.Agent}); request != (contract.AuditRequest{}) {
@@ -89,11 +89,4 @@ func Event(row *db.AuditEvent, entry *trail.Entry) (contract.AuditEvent, error) 
 		e.Details = details
 	}
 	return e, nil
-}
-
-func value(s *string) string {
-	if s == nil {
-		return ""
-	}
-	return *s
 }

@@ -84,7 +84,7 @@ func (w *world) log(tenant string, all ...logged) (added []contract.AuditEvent) 
 			leaf := trail.LeafHash(row.Entry)
 			frontier.Append(leaf)
 			row.Leaf = leaf[:]
-			store(&p, &row)
+			record.Append(&p, &row)
 		}
 		if err := q.StoreEvents(ctx, p); err != nil {
 			return err
@@ -119,32 +119,6 @@ func (l logged) row(t testing.TB, tenant string, seq int64) (db.AuditEvent, trai
 		KeyID: d.Actor.KeyID, OnBehalfOf: somebody(d.Actor.OnBehalfOf), ResourceType: d.Target.Type, ResourceID: d.Target.ID,
 		RequestID: d.Request.ID, Operation: d.Request.Operation, Address: d.Request.Address, Agent: d.Request.Agent, Entry: e.Encode(),
 	}, e
-}
-
-func store(p *db.StoreEventsParams, e *db.AuditEvent) {
-	p.TenantIds = append(p.TenantIds, e.TenantID)
-	p.TenantSeqs = append(p.TenantSeqs, e.TenantSeq)
-	p.OccurredAts = append(p.OccurredAts, e.OccurredAt)
-	p.Ids = append(p.Ids, e.ID)
-	p.MessageIds = append(p.MessageIds, e.MessageID)
-	p.Streams = append(p.Streams, e.Stream)
-	p.Types = append(p.Types, e.Type)
-	p.Sources = append(p.Sources, e.Source)
-	p.Actions = append(p.Actions, e.Action)
-	p.Outcomes = append(p.Outcomes, e.Outcome)
-	p.Reasons = append(p.Reasons, e.Reason)
-	p.UserIds = append(p.UserIds, value(e.UserID))
-	p.Modules = append(p.Modules, e.Module)
-	p.KeyIds = append(p.KeyIds, e.KeyID)
-	p.OnBehalfOfs = append(p.OnBehalfOfs, value(e.OnBehalfOf))
-	p.ResourceTypes = append(p.ResourceTypes, e.ResourceType)
-	p.ResourceIds = append(p.ResourceIds, e.ResourceID)
-	p.RequestIds = append(p.RequestIds, e.RequestID)
-	p.Operations = append(p.Operations, e.Operation)
-	p.Addresses = append(p.Addresses, e.Address)
-	p.Agents = append(p.Agents, e.Agent)
-	p.Entries = append(p.Entries, e.Entry)
-	p.Leaves = append(p.Leaves, e.Leaf)
 }
 
 func somebody(id string) *string {
